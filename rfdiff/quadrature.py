@@ -1,0 +1,107 @@
+"""Quadrature rules, and integrals that come with an error estimate."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from scipy.special import roots_legendre
+
+from .estimate import Estimate
+from .validation import FloatArray, between, count, positive
+
+
+@dataclass(frozen=True)
+class TimeRule:
+    """Nodes t_k and weights ω_k with Σ ω_k f(t_k) ≈ E f(t), t ~ U(t_min, t_max); Σ ω_k = 1."""
+
+    nodes: FloatArray
+    weights: FloatArray
+    t_min: float
+    t_max: float
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+
+def gauss_legendre(n: int, a: float, b: float) -> tuple[FloatArray, FloatArray]:
+    """Return the n-point Gauss–Legendre nodes and weights on [a, b]."""
+    nodes, weights = roots_legendre(n)
+    half = 0.5 * (b - a)
+    return 0.5 * (a + b) + half * nodes, half * weights
+
+
+def composite_gauss_legendre(n: int, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return n Gauss–Legendre nodes and weights on each panel between consecutive `edges`."""
+    nodes, weights = roots_legendre(n)
+    half = 0.5 * np.diff(edges)[:, None]
+    middle = 0.5 * (edges[1:] + edges[:-1])[:, None]
+    return (middle + half * nodes).ravel(), (half * weights).ravel()
+
+
+def graded_time_rule(t_min: float, t_max: float, n_times: int) -> TimeRule:
+    """Gauss–Legendre in u with t = t_min + (t_max − t_min)u²: graded towards small t.
+
+    Late training times lean on small eigenvalues of the Gram matrix and so on this rule; nodes
+    uniform in log t are far worse.
+
+    >>> rule = graded_time_rule(1e-3, 1.0, 16)
+    >>> abs(float(rule.weights @ rule.nodes) - 0.5005) < 1e-14
+    True
+    """
+    t_max = positive("t_max", t_max)
+    t_min = between("t_min", positive("t_min", t_min), 0.0, t_max)
+    u, w = gauss_legendre(count("n_times", n_times), 0.0, 1.0)
+    return TimeRule(t_min + (t_max - t_min) * u * u, 2.0 * w * u, t_min, t_max)
+
+
+def integrate_panels(
+    f: Callable[[FloatArray], FloatArray], edges: FloatArray, order: int = 16
+) -> Estimate:
+    """Integrate f over panels by Gauss–Legendre of `order`; the error compares half the order.
+
+    `f` maps points (N,) to values (..., N), vectorised over leading axes.
+    """
+    x, w = composite_gauss_legendre(order, edges)
+    x_half, w_half = composite_gauss_legendre(order // 2, edges)
+    fine, coarse = f(x) @ w, f(x_half) @ w_half
+    return Estimate(fine, np.abs(fine - coarse))
+
+
+class CumulativeIntegral:
+    """F(t) = ∫₀ᵗ f for a smooth f on [0, t_max], as piecewise Chebyshev antiderivatives.
+
+    `error` bounds the absolute error of F by the last Chebyshev coefficients of all panels.
+    """
+
+    _degree = 24
+
+    def __init__(
+        self, f: Callable[[FloatArray], FloatArray], t_max: float, n_panels: int = 32
+    ) -> None:
+        # Panels graded towards 0, where diffusion coefficients vary fastest on the log scale.
+        self._edges = t_max * np.linspace(0.0, 1.0, n_panels + 1) ** 2
+        self._antiderivatives = []
+        starts = [0.0]
+        self.error = 0.0
+        for a, b in zip(self._edges[:-1], self._edges[1:], strict=True):
+            half = 0.5 * (b - a)
+            coefficients = chebyshev.chebinterpolate(
+                lambda u, a=a, half=half: f(a + half * (u + 1.0)), self._degree
+            )
+            antiderivative = chebyshev.chebint(coefficients, scl=half, lbnd=-1)
+            self._antiderivatives.append(antiderivative)
+            starts.append(starts[-1] + chebyshev.chebval(1.0, antiderivative))
+            self.error += 2.0 * half * float(np.abs(coefficients[-2:]).sum())
+        self._starts = np.array(starts)
+
+    def __call__(self, t: FloatArray) -> FloatArray:
+        t = np.asarray(t, dtype=np.float64)
+        panel = np.clip(np.searchsorted(self._edges, t, side="right") - 1, 0, len(self._edges) - 2)
+        result = np.empty(t.shape)
+        for k in np.unique(panel):
+            here = panel == k
+            a, b = self._edges[k], self._edges[k + 1]
+            u = (2.0 * t[here] - a - b) / (b - a)
+            result[here] = self._starts[k] + chebyshev.chebval(u, self._antiderivatives[k])
+        return result

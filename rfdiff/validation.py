@@ -1,0 +1,125 @@
+"""Checks of arguments. Each returns what it checked, converted, or raises one clear error."""
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ArgumentError, MemoryLimitError
+
+FloatArray = NDArray[np.float64]
+
+
+def real(name: str, value: Any) -> float:
+    """Return `value` as a finite float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a real number, got {value!r}") from None
+    if not np.isfinite(number):
+        raise ArgumentError(f"{name} must be finite, got {number}")
+    return number
+
+
+def positive(name: str, value: Any) -> float:
+    """Return `value` as a finite float above zero."""
+    number = real(name, value)
+    if number <= 0:
+        raise ArgumentError(f"{name} must be positive, got {number:g}")
+    return number
+
+
+def between(name: str, value: Any, low: float, high: float) -> float:
+    """Return `value` as a float in the closed interval [low, high]."""
+    number = real(name, value)
+    if not low <= number <= high:
+        raise ArgumentError(f"{name} must be between {low:g} and {high:g}, got {number:g}")
+    return number
+
+
+def count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return `value` as an integer of at least `minimum`; booleans are refused."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise ArgumentError(f"{name} must be an integer, got {value!r}")
+    if value < minimum:
+        raise ArgumentError(f"{name} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return `value` if it is one of the names in `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        names = ", ".join(repr(choice) for choice in choices)
+        raise ArgumentError(f"{name} must be one of {names}, got {value!r}")
+    return value
+
+
+def finite_array(name: str, value: ArrayLike, ndim: int | None = None) -> FloatArray:
+    """Return `value` as a non-empty float array without NaN or infinity."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be an array of real numbers") from None
+    if ndim is not None and array.ndim != ndim:
+        raise ArgumentError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
+    if array.size == 0:
+        raise ArgumentError(f"{name} must not be empty, got shape {array.shape}")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ArgumentError(f"{name} must be finite, got {array[where]} at index {where}")
+    return array
+
+
+def points(name: str, value: ArrayLike) -> FloatArray:
+    """Return data as an (n, d) array; an (n,) array is one-dimensional data."""
+    array = finite_array(name, value)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise ArgumentError(f"{name} must have shape (n,) or (n, d), got {array.shape}")
+    return array
+
+
+def training_times(name: str, value: ArrayLike) -> FloatArray:
+    """Return training times τ ≥ 0 as a float array of any shape; infinity is allowed."""
+    try:
+        tau = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} must be a number or an array of numbers") from None
+    if tau.size == 0:
+        raise ArgumentError(f"{name} must not be empty")
+    bad = np.isnan(tau) | (tau < 0)
+    if bad.any():
+        raise ArgumentError(f"{name} must be at least 0 and not NaN, got {tau[bad].flat[0]:g}")
+    return tau
+
+
+def interval(name: str, value: Any) -> tuple[float, float]:
+    """Return `value` as a pair (a, b) of finite floats with a < b."""
+    pair = finite_array(name, value, ndim=1)
+    if pair.shape != (2,) or not pair[0] < pair[1]:
+        raise ArgumentError(f"{name} must be a pair (a, b) with a < b, got {value!r}")
+    return float(pair[0]), float(pair[1])
+
+
+def available_memory() -> int:
+    """Bytes of memory the machine can still give, as the operating system counts them."""
+    try:
+        with open("/proc/meminfo") as lines:
+            fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory(what: str, n_bytes: float) -> None:
+    """Refuse work whose estimated memory does not fit, before anything is allocated."""
+    available = available_memory()
+    if n_bytes > available:
+        raise MemoryLimitError(
+            f"{what} needs about {n_bytes / 2**30:.1f} GiB of memory, "
+            f"but only {available / 2**30:.1f} GiB are available"
+        )
