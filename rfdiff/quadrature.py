@@ -96,6 +96,7 @@ class CumulativeIntegral:
         self._starts = np.array(starts)
 
     def __call__(self, t: FloatArray) -> FloatArray:
+        """Return F(t), of the shape of t."""
         t = np.asarray(t, dtype=np.float64)
         panel = np.clip(np.searchsorted(self._edges, t, side="right") - 1, 0, len(self._edges) - 2)
         result = np.empty(t.shape)

@@ -138,8 +138,9 @@ class _BetaSchedule(ForwardSDE):
 class VPSDE(_BetaSchedule):
     """Variance preserving: f = −β/2, g² = β, σ_t² = 1 − r². Equal β's: Ornstein–Uhlenbeck.
 
-    >>> sde = VPSDE(beta_min=2.0, beta_max=2.0)      # constant β
-    >>> abs(float(sde.scale(1.0)) - np.exp(-1.0)) < 1e-15
+    >>> import math
+    >>> sde = VPSDE(beta_min=2.0, beta_max=2.0)  # constant β
+    >>> abs(float(sde.scale(1.0)) - math.exp(-1.0)) < 1e-15
     True
     """
 

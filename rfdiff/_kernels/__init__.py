@@ -1,0 +1,1 @@
+"""Numba kernels on plain arrays: randomness handed in, outputs independent of the thread count."""

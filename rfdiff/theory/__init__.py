@@ -1,0 +1,1 @@
+"""The paper's theorems as numbers: bounds, decomposition, rates, exponents."""
