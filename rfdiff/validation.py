@@ -56,10 +56,18 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     return value
 
 
+def _real_array(value: ArrayLike) -> FloatArray:
+    """Return `value` as floats; complex values are refused, not stripped with a mere warning."""
+    array = np.asarray(value)
+    if np.iscomplexobj(array):
+        raise TypeError("complex values")
+    return array.astype(np.float64, copy=False)
+
+
 def finite_array(name: str, value: ArrayLike, ndim: int | None = None) -> FloatArray:
     """Return `value` as a non-empty float array without NaN or infinity."""
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = _real_array(value)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must be an array of real numbers") from None
     if ndim is not None and array.ndim != ndim:
@@ -86,7 +94,7 @@ def points(name: str, value: ArrayLike) -> FloatArray:
 def training_times(name: str, value: ArrayLike) -> FloatArray:
     """Return training times τ ≥ 0 as a float array of any shape; infinity is allowed."""
     try:
-        tau = np.asarray(value, dtype=np.float64)
+        tau = _real_array(value)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must be a number or an array of numbers") from None
     if tau.size == 0:
