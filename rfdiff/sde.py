@@ -240,7 +240,9 @@ class LinearSDE(ForwardSDE):
 
     def std(self, t: ArrayLike) -> FloatArray:
         """Return σ_t = r (∫₀ᵗ g²/r²)^½."""
-        return self.scale(t) * np.sqrt(self._variance(np.asarray(t, dtype=np.float64)))
+        # Rounding may leave v² just below zero at t = 0.
+        variance = np.maximum(self._variance(np.asarray(t, dtype=np.float64)), 0.0)
+        return self.scale(t) * np.sqrt(variance)
 
     @property
     def prior_std(self) -> float:
