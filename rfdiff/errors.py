@@ -17,5 +17,13 @@ class MemoryLimitError(RfdiffError, MemoryError):
     """The estimated memory of a computation exceeds what the machine has free."""
 
 
+class StoreError(RfdiffError, OSError):
+    """A sweep's store cannot be used; the message names the file and what to do."""
+
+
+class SchedulerError(RfdiffError, ConnectionError):
+    """A scheduler of distributed work cannot be reached, or was lost; the message names it."""
+
+
 class AccuracyWarning(UserWarning):
     """A numerical result missed its tolerance; the message gives the estimate and the knob."""
