@@ -1,0 +1,90 @@
+"""The best training time: τ_es minimises a continuous curve, not a grid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from .errors import ArgumentError
+from .estimate import Estimate
+from .validation import FloatArray, training_times
+
+# ln τ is found to this accuracy; the minimum's value is then exact to its square.
+_LOG_TAU_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """A curve's minimum over training time.
+
+    Attributes:
+        tau: τ_es.
+        value: the curve there, with its own error.
+        at: "interior", or the end of the range it sits at: "start" or "end".
+        quantity: what was minimised.
+    """
+
+    tau: float
+    value: Estimate
+    at: str
+    quantity: str
+
+    def __str__(self) -> str:
+        where = "" if self.at == "interior" else f", at the {self.at} of the range of τ"
+        return f"best {self.quantity} {self.value!r} at τ = {self.tau:.4g}{where}"
+
+
+def early_stopping(
+    curve: Callable[[FloatArray], Estimate], tau: FloatArray, quantity: str = "KL"
+) -> EarlyStopping:
+    """Minimise a curve of τ: bracket it on the grid `tau`, refine between its points in ln τ.
+
+    Args:
+        curve: maps τ of any shape to an Estimate of that shape.
+        tau: grid that brackets the minimum, at least one value; sorted internally.
+        quantity: name used in messages.
+
+    >>> import numpy as np
+    >>> best = early_stopping(
+    ...     lambda tau: Estimate(np.log(tau / 50.0) ** 2), np.array([1.0, 10.0, 100.0, 1000.0])
+    ... )
+    >>> round(best.tau, 3), best.at
+    (50.0, 'interior')
+    """
+    grid = np.unique(training_times("tau", tau))
+    values = curve(grid).value
+    if np.isnan(values).any():
+        raise ArgumentError(f"{quantity} is not a number at τ = {grid[np.isnan(values)][0]:g}")
+    best = int(np.argmin(values))
+    at = "start" if best == 0 else "end" if best == len(grid) - 1 else "interior"
+    tau_best = float(grid[best])
+    if len(grid) > 1 and np.isfinite(values[best]):
+        refined = _refine(curve, grid, best)
+        # A flat curve's refinement may be no better than the grid: keep the better of the two.
+        if float(curve(np.asarray(refined))) < values[best]:
+            tau_best = refined
+            if at != "interior":
+                at = "interior" if grid[0] < refined < grid[-1] else at
+    return EarlyStopping(tau_best, curve(np.asarray(tau_best)), at, quantity)
+
+
+def _refine(curve: Callable[[FloatArray], Estimate], grid: FloatArray, best: int) -> float:
+    """Minimise between the grid neighbours of `best`, in ln τ where both ends allow it."""
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    if np.isinf(high):
+        high = grid[best]
+    if high <= low:
+        return float(grid[best])
+    if low == 0.0:
+        found = minimize_scalar(
+            lambda s: float(curve(np.asarray(s))), bounds=(low, high), method="bounded"
+        )
+        return float(found.x)
+    found = minimize_scalar(
+        lambda s: float(curve(np.asarray(np.exp(s)))),
+        bounds=(np.log(low), np.log(high)),
+        method="bounded",
+        options={"xatol": _LOG_TAU_TOLERANCE},
+    )
+    return float(np.exp(found.x))
