@@ -126,6 +126,25 @@ class GaussianMixture:
             parts.append(posterior @ self.means - posterior.sum(1)[:, None] * chunk)
         return np.concatenate(parts).reshape(np.shape(x))
 
+    def score_divergence(self, x: ArrayLike) -> FloatArray:
+        """Return Δ log p(x), of the shape of a scalar field on x.
+
+        With ϖ_k the posterior weights and s_k the components' scores this is
+        Σ ϖ_k ‖s_k − s‖² − d Σ ϖ_k/ς_k²: no large terms cancel far from the modes.
+        """
+        rows, shape = self._rows(x)
+        parts = []
+        precision = self.stds**-2.0
+        for terms, chunk in self._log_terms(rows):
+            posterior = np.exp(terms - _log_sum_exp(terms)[:, None])
+            spread = -self.dimension * (posterior @ precision)
+            for j in range(self.dimension):
+                component = (self.means[:, j] - chunk[:, j, None]) * precision
+                mean = (posterior * component).sum(1)
+                spread += (posterior * (component - mean[:, None]) ** 2).sum(1)
+            parts.append(spread)
+        return np.concatenate(parts).reshape(shape)
+
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return P(X ≤ x); one dimension only."""
         rows, shape = self._rows(x)
