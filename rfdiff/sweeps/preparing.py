@@ -1,0 +1,143 @@
+"""Making the store of a sweep, or making sure that one which exists is this sweep's."""
+
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ArgumentError, StoreError
+from ..validation import one_of
+from . import database
+from .grid import Grid
+from .identity import Point, Value
+from .migrations import migrate
+from .recipe import Recipe
+from .store import Store
+
+JOURNALS = ("wal", "delete")
+
+_SIDE_FILES = ("", "-wal", "-shm", "-journal")
+
+
+def prepare_store(
+    path: str | Path,
+    recipe: Recipe,
+    grid: Grid,
+    *,
+    points: Sequence[Point] | None = None,
+    extend: bool = False,
+    journal: str | None = None,
+) -> Store:
+    """Open the store of a sweep, made if there is none, with the sweep's points in it.
+
+    Args:
+        path: the file.
+        recipe: what is recorded; must be the store's own if it has one.
+        grid: must be one of the store's, unless `extend`.
+        points: the part of the grid that this store is for (a shard); None is all.
+        extend: let the store take in another grid.
+        journal: "wal", or "delete" for network file systems; None keeps what the store has, and
+            is "wal" for a new one.
+
+    Raises:
+        StoreError: a file that cannot be used, or a newer schema. Nothing is left behind.
+        ArgumentError: a store of another recipe or grid. Nothing is written.
+    """
+    path = Path(path)
+    if journal is not None:
+        one_of("journal", journal, JOURNALS)
+    points = grid.points if points is None else points
+    if not path.exists():
+        _make(path, recipe, grid, points, journal or "wal")
+    store = Store(path, database.connect(path, "rw"))
+    try:
+        check_belongs(store, recipe, grid, extend)
+        with database.reporting(path):
+            migrate(store.connection)
+            if journal is not None:
+                database.set_journal(store.connection, journal)
+        store.take_in(recipe, grid, points)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def check_belongs(store: Store, recipe: Recipe, grid: Grid, extend: bool = False) -> None:
+    """Refuse a recipe or a grid that is not the store's.
+
+    Raises:
+        ArgumentError: saying what differs.
+    """
+    if not store.has_sweep():
+        return
+    difference = store.recipe.difference(recipe)
+    if difference:
+        raise ArgumentError(
+            f"{store.path} belongs to a sweep that records something else ({difference}); "
+            "give another store"
+        )
+    known = store.grids
+    if not extend and grid.id not in [identity for identity, _, _ in known]:
+        listed = "; ".join(_brief(definition) for _, definition, _ in known)
+        raise ArgumentError(
+            f"{store.path} belongs to another grid ({listed} there, {_brief(grid.definition)} "
+            "here); give another store, or --extend to add to this one"
+        )
+
+
+def _make(path: Path, recipe: Recipe, grid: Grid, points: Sequence[Point], journal: str) -> None:
+    """Make a whole store under another name and link it in place: it is there, or it is not.
+
+    Two runners that start at once both make one; the first link wins and the other is dropped.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with Store(path, database.connect(draft, "rwc", called=path)) as store:
+            with database.reporting(path):
+                migrate(store.connection)
+            store.take_in(recipe, grid, points)
+            with database.reporting(path):
+                database.set_journal(store.connection, journal)
+        _link(draft, path)
+    finally:
+        for suffix in _SIDE_FILES:
+            _remove(draft.with_name(draft.name + suffix))
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links: renaming is as whole, if not as exclusive.
+        try:
+            draft.rename(path)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be made ({error.strerror})") from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except NotADirectoryError:
+        # The folder is a file: nothing was made in it.
+        return
+
+
+def _brief(definition: str) -> str:
+    """Return a grid's definition in a few words."""
+    blocks = []
+    for block in json.loads(definition):
+        axes = [
+            f"{name} {len(values)} values" if len(values) > 4 else f"{name} {_listed(values)}"
+            for name, values in block["axes"].items()
+        ]
+        blocks.append(", ".join(axes) or "one point")
+    return " + ".join(blocks)
+
+
+def _listed(values: list[Value]) -> str:
+    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)

@@ -1,0 +1,117 @@
+"""What is recorded at every point of a sweep: one τ grid, some observables, where KL is taken."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from ..ranges import parse_numbers
+from ..validation import FloatArray, one_of, positive, training_times
+from .axes import nearest
+from .identity import canonical_json
+from .observables import DEFAULT_OBSERVABLES, OBSERVABLES
+
+DEFAULT_TAU = "1e0:1e10:81log"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a store holds for each of its points; one store has one recipe.
+
+    Attributes:
+        tau: training times of every curve, increasing.
+        observables: names from `OBSERVABLES`.
+        t: evaluation time of densities; None is the default of `train_exact`.
+        against: the law that KL is taken from: "p0" or "pt".
+    """
+
+    tau: tuple[float, ...]
+    observables: tuple[str, ...] = DEFAULT_OBSERVABLES
+    t: float | None = None
+    against: str = "p0"
+
+    @classmethod
+    def of(
+        cls,
+        tau: ArrayLike | str = DEFAULT_TAU,
+        observables: str | Iterable[str] = DEFAULT_OBSERVABLES,
+        t: float | None = None,
+        against: str = "p0",
+    ) -> "Recipe":
+        """Return a checked recipe from values as a user writes them.
+
+        >>> Recipe.of("1,10,inf", "kl,tau_es").tau
+        (1.0, 10.0, inf)
+        """
+        numbers = parse_numbers("tau", tau) if isinstance(tau, str) else tau
+        times = np.atleast_1d(training_times("tau", numbers))
+        if times.ndim != 1 or (np.diff(times) <= 0).any():
+            raise ArgumentError("tau must be increasing, each value once")
+        names = observables.split(",") if isinstance(observables, str) else list(observables)
+        chosen = tuple(dict.fromkeys(known_name("observable", name, OBSERVABLES) for name in names))
+        if not chosen:
+            raise ArgumentError("observables must not be empty")
+        return cls(
+            tuple(times.tolist()),
+            chosen,
+            None if t is None else positive("t", t),
+            one_of("against", against, ("p0", "pt")),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Read what `to_json` wrote."""
+        content = json.loads(text)
+        return cls(
+            tuple(float(time) for time in content["tau"]),
+            tuple(content["observables"]),
+            content["t"],
+            content["against"],
+        )
+
+    def to_json(self) -> str:
+        """Return the recipe as canonical JSON; τ = ∞ is written as a string."""
+        return canonical_json(
+            {
+                "tau": [time if np.isfinite(time) else "inf" for time in self.tau],
+                "observables": list(self.observables),
+                "t": self.t,
+                "against": self.against,
+            }
+        )
+
+    @property
+    def times(self) -> FloatArray:
+        """τ as an array."""
+        return np.array(self.tau)
+
+    def difference(self, other: "Recipe") -> str:
+        """Return, in words, the first setting in which two recipes differ; "" if in none."""
+        for name in ("tau", "observables", "t", "against"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"{name}: {_brief(name, mine)} there, {_brief(name, theirs)} here"
+        return ""
+
+
+def _brief(name: str, value: object) -> str:
+    if name == "tau" and isinstance(value, tuple):
+        return f"{len(value)} times from {value[0]:g} to {value[-1]:g}"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def known_name(what: str, name: str, known: Collection[str]) -> str:
+    """Return `name` with dashes as underscores if it is known.
+
+    Raises:
+        ArgumentError: unknown; the message says which known name is nearest.
+    """
+    plain = name.strip().replace("-", "_")
+    if plain not in known:
+        raise ArgumentError(
+            f"unknown {what} {name!r}{nearest(plain, known)}; known are {', '.join(known)}"
+        )
+    return plain

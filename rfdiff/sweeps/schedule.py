@@ -1,0 +1,52 @@
+"""In which order points are done, and which of them a shard has."""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from ..errors import ArgumentError
+from .grid import sort_key
+from .identity import Point, Value, canonical_json
+
+# Axes that change the training set alone: points that differ in nothing else share their
+# features and their population.
+_SAMPLE_AXES = ("n", "noise_samples")
+
+
+def cost(point: Point) -> float:
+    """Return a rough number of operations: assembly over the time nodes, then the spectrum."""
+    m, n, n_times = float(point["m"]), float(point["n"] or 0), float(point["n_times"])
+    return n_times * (2.0 * m * m + n) + 10.0 * m**3 + 1e6
+
+
+def in_order(points: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Return points so that those with the same features follow each other, dear ones first.
+
+    Dear ones first keeps the workers busy to the end, and shows at once if memory is short.
+    """
+
+    def shared(point: Point) -> str:
+        kept = {key: value for key, value in point.items() if key not in _SAMPLE_AXES}
+        return canonical_json(kept)
+
+    ordered = sorted(points, key=lambda point: (shared(point), sort_key(point)))
+    groups = [list(group) for _, group in itertools.groupby(ordered, key=shared)]
+    groups.sort(key=lambda group: (-max(map(cost, group)), sort_key(group[0])))
+    return [point for group in groups for point in group]
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return (i, N) from "i/N": the i-th of N shards, counted from 1.
+
+    >>> parse_shard("2/8")
+    (2, 8)
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ArgumentError(f"shard must be i/N with i from 1 to N, such as 1/8, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def shard_of(points: Sequence[dict[str, Value]], i: int, n: int) -> list[dict[str, Value]]:
+    """Return the i-th of n shards: every n-th point in order, so that each has its fair share."""
+    return in_order(points)[i - 1 :: n]
