@@ -22,6 +22,7 @@ class GradientFlow:
     Args:
         quadratic: the loss trained on.
         theta0: θ₀, shape (d, m) or (m,) in one dimension; zero if None.
+        spectrum: (Λ, V) of the Gram matrix, where it is known already.
 
     Attributes:
         eigenvalues: Λ, shape (m,), ascending; those negative by rounding are set to zero.
@@ -29,7 +30,12 @@ class GradientFlow:
         rank_tolerance: eigenvalues up to m · ε · λ_max count as null at τ = ∞.
     """
 
-    def __init__(self, quadratic: QuadraticLoss, theta0: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        quadratic: QuadraticLoss,
+        theta0: ArrayLike | None = None,
+        spectrum: tuple[FloatArray, FloatArray] | None = None,
+    ) -> None:
         self.quadratic = quadratic
         d, m = quadratic.cross.shape
         self.theta0 = np.zeros((d, m)) if theta0 is None else finite_array("theta0", theta0)
@@ -37,10 +43,10 @@ class GradientFlow:
             self.theta0 = self.theta0[None, :]
         if self.theta0.shape != (d, m):
             raise ArgumentError(f"theta0 must have shape {(d, m)}, got {self.theta0.shape}")
-        # Divide and conquer: all eigenpairs of a dense matrix, and orthogonal to rounding.
-        eigenvalues, self.eigenvectors = scipy.linalg.eigh(
-            quadratic.gram, driver="evd", check_finite=False
-        )
+        if spectrum is None:
+            # Divide and conquer: all eigenpairs of a dense matrix, orthogonal to rounding.
+            spectrum = scipy.linalg.eigh(quadratic.gram, driver="evd", check_finite=False)
+        eigenvalues, self.eigenvectors = spectrum
         self.eigenvalues = np.maximum(eigenvalues, 0.0)
         self.rank_tolerance = m * np.finfo(float).eps * float(self.eigenvalues[-1])
         self._start = self.theta0 @ self.eigenvectors
