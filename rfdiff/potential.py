@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, erfcx, log_ndtr, logsumexp, spence
 
 from ._kernels import piecewise
@@ -24,12 +25,15 @@ from .validation import FloatArray
 _INFINITELY_FAR = 1e100
 
 
-def kinks(features: RandomFeatures, t: float) -> FloatArray:
-    """Return κ_j(t) = −b_j/w_j, shape (m,); ±∞ for a feature active nowhere or everywhere."""
+def kinks(features: RandomFeatures, t: ArrayLike) -> FloatArray:
+    """Return κ_j(t) = −b_j/w_j, shape t.shape + (m,); ±∞ for a feature without a kink.
+
+    A feature with w_j < 0 is active left of κ_j, any other to its right.
+    """
     w, b = features.W[:, 0], features.biases(t)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         kappa = -b / w
-    # w = 0: constant, active (as if w > 0 with κ = −∞) when b > 0.
+    # w = 0 is constant: active everywhere (κ = −∞) when b > 0, nowhere otherwise.
     kappa = np.where(w == 0, np.where(b > 0, -np.inf, np.inf), kappa)
     return np.where(np.abs(kappa) > _INFINITELY_FAR, np.copysign(np.inf, kappa), kappa)
 
@@ -62,7 +66,7 @@ class RectifiedPotential:
         return kinks(self.features, self.t)
 
     @cached_property
-    def _inside(self) -> FloatArray:
+    def _inside(self) -> NDArray[np.intp]:
         """Indices of the features with a kink strictly inside the domain, by position."""
         a, b = self.domain
         inside = np.flatnonzero((self._kinks > a) & (self._kinks < b) & np.isfinite(self._kinks))

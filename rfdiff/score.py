@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
 from .features import RandomFeatures
+from .mixtures import GaussianMixture
 from .potential import potential
 from .sde import ForwardSDE
 from .targets import Target
@@ -166,5 +167,5 @@ class ExactScore:
         """Return Δ log p_t(x), of the shape of x (in d ≥ 2 without the last axis)."""
         return self._marginal(t).score_divergence(x)
 
-    def _marginal(self, t: float):
+    def _marginal(self, t: float) -> GaussianMixture:
         return self.law.diffuse(float(self.sde.scale(t)), float(self.sde.std(t)))
