@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,12 +27,14 @@ class Recipe:
         observables: names from `OBSERVABLES`.
         t: evaluation time of densities; None is the default of `train_exact`.
         against: the law that KL is taken from: "p0" or "pt".
+        certify: whether errors of KL cover the time rule too, which trains each point twice.
     """
 
     tau: tuple[float, ...]
     observables: tuple[str, ...] = DEFAULT_OBSERVABLES
     t: float | None = None
     against: str = "p0"
+    certify: bool = False
 
     @classmethod
     def of(
@@ -40,6 +43,7 @@ class Recipe:
         observables: str | Iterable[str] = DEFAULT_OBSERVABLES,
         t: float | None = None,
         against: str = "p0",
+        certify: bool = False,
     ) -> "Recipe":
         """Return a checked recipe from values as a user writes them.
 
@@ -59,18 +63,15 @@ class Recipe:
             chosen,
             None if t is None else positive("t", t),
             one_of("against", against, ("p0", "pt")),
+            bool(certify),
         )
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
         """Read what `to_json` wrote."""
         content = json.loads(text)
-        return cls(
-            tuple(float(time) for time in content["tau"]),
-            tuple(content["observables"]),
-            content["t"],
-            content["against"],
-        )
+        tau = tuple(float(time) for time in content.pop("tau"))
+        return cls(tau, tuple(content.pop("observables")), **content)
 
     def to_json(self) -> str:
         """Return the recipe as canonical JSON; τ = ∞ is written as a string."""
@@ -78,10 +79,14 @@ class Recipe:
             {
                 "tau": [time if np.isfinite(time) else "inf" for time in self.tau],
                 "observables": list(self.observables),
-                "t": self.t,
-                "against": self.against,
+                **self.settings,
             }
         )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Where and how KL is taken: arguments of `TrainedFlow.kl`."""
+        return {"t": self.t, "against": self.against, "certify": self.certify}
 
     @property
     def times(self) -> FloatArray:
@@ -90,7 +95,7 @@ class Recipe:
 
     def difference(self, other: "Recipe") -> str:
         """Return, in words, the first setting in which two recipes differ; "" if in none."""
-        for name in ("tau", "observables", "t", "against"):
+        for name in ("tau", "observables", *self.settings):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 return f"{name}: {_brief(name, mine)} there, {_brief(name, theirs)} here"

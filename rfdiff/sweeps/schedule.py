@@ -19,20 +19,21 @@ def cost(point: Point) -> float:
     return n_times * (2.0 * m * m + n) + 10.0 * m**3 + 1e6
 
 
+def shared_features(point: Point) -> str:
+    """Return what points with the same law, features and time rule have in common, as text."""
+    return canonical_json({key: value for key, value in point.items() if key not in _SAMPLE_AXES})
+
+
 def in_order(points: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
     """Return points so that those with the same features follow each other, dear ones first.
 
     Dear ones first keeps the workers busy to the end, and shows at once if memory is short.
     """
-
-    def shared(point: Point) -> str:
-        kept = {key: value for key, value in point.items() if key not in _SAMPLE_AXES}
-        return canonical_json(kept)
-
-    ordered = sorted(points, key=lambda point: (shared(point), sort_key(point)))
-    groups = [list(group) for _, group in itertools.groupby(ordered, key=shared)]
-    groups.sort(key=lambda group: (-max(map(cost, group)), sort_key(group[0])))
-    return [point for group in groups for point in group]
+    groups: dict[str, list[dict[str, Value]]] = {}
+    for point in sorted(points, key=sort_key):
+        groups.setdefault(shared_features(point), []).append(point)
+    dear_first = sorted(groups.values(), key=lambda group: -max(map(cost, group)))
+    return list(itertools.chain.from_iterable(dear_first))
 
 
 def parse_shard(text: str) -> tuple[int, int]:

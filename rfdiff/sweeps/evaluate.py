@@ -1,0 +1,65 @@
+"""From a point to its measurements: train exactly, measure, time."""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+
+from ..errors import AccuracyWarning
+from ..problem import TrainingProblem
+from ..quadratic import QuadraticLoss
+from ..training import train_exact
+from .identity import Value
+from .observables import OBSERVABLES, Curves, Measurement, Scalars
+from .problem import training_arguments
+from .recipe import Recipe
+from .result import Result
+from .schedule import shared_features
+
+
+def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
+    """Train a point and record what the recipe says.
+
+    A numerical result that misses its tolerance is no failure: its warning is recorded with it,
+    as the scalar `warnings`.
+
+    >>> from rfdiff.sweeps import Grid, Recipe
+    >>> point = Grid.of({"n": 50, "m": 16, "n_times": 16}).points[0]
+    >>> result = evaluate_point(point, Recipe.of("1e2:1e8:7log", "kl,tau_es"))
+    >>> result.curves["kl"].shape, sorted(result.scalars)[:2]
+    ((7,), ['kl_best', 'kl_best_error'])
+    """
+    curves: Curves = {}
+    scalars: Scalars = {}
+    timings: dict[str, float] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AccuracyWarning)
+        begun = time.perf_counter()
+        run = train_exact(recipe.times, **training_arguments(point))
+        timings["train"] = time.perf_counter() - begun
+        population = partial(_population, _SharedProblem(shared_features(point), run.problem))
+        taken = Measurement(run, recipe.times, recipe.settings, population)
+        for name in recipe.observables:
+            begun = time.perf_counter()
+            more_curves, more_scalars = OBSERVABLES[name].measure(taken)
+            timings[name] = time.perf_counter() - begun
+            curves.update(more_curves)
+            scalars.update(more_scalars)
+    if caught:
+        messages = dict.fromkeys(str(warning.message) for warning in caught)
+        scalars["warnings"] = "; ".join(messages)
+    return Result(curves, scalars, timings)
+
+
+@dataclass(frozen=True)
+class _SharedProblem:
+    """A problem that equals every other one with the same law, features and time rule."""
+
+    key: str
+    problem: TrainingProblem = field(compare=False)
+
+
+@lru_cache(maxsize=1)
+def _population(shared: _SharedProblem) -> QuadraticLoss:
+    """Return the population's loss; points that differ in their sample alone share it."""
+    return shared.problem.quadratic(shared.problem.target)
