@@ -121,6 +121,7 @@ class Activation:
 
 
 ACTIVATIONS = ("relu", "swish", "erf", "tanh")
+FEATURE_LAWS = ("l1", "gaussian", "torch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +134,8 @@ class RandomFeatures:
         embedding: e(t).
         activation: "relu" (closed forms), "swish", "erf" or "tanh" (quadrature).
         preconditioner: if an SDE, the output is divided by c(t) = σ_t (the paper's code).
+        law: name of the law the rows were drawn from, which defines the limit m → ∞; None for
+            rows of unknown origin.
     """
 
     W: FloatArray
@@ -140,6 +143,7 @@ class RandomFeatures:
     embedding: Embedding
     activation: str = "relu"
     preconditioner: ForwardSDE | None = None
+    law: str | None = None
 
     def __post_init__(self) -> None:
         w = finite_array("W", self.W)
@@ -154,6 +158,8 @@ class RandomFeatures:
                 f"U must have d_e = {self.embedding.size} columns, got shape {u.shape}"
             )
         one_of("activation", self.activation, ACTIVATIONS)
+        if self.law is not None:
+            one_of("law", self.law, FEATURE_LAWS)
         object.__setattr__(self, "W", w)
         object.__setattr__(self, "U", u)
 
@@ -193,9 +199,6 @@ class RandomFeatures:
         return x @ self.W.T + self.biases(t)
 
 
-FEATURE_LAWS = ("l1", "gaussian", "torch")
-
-
 def draw_features(
     law: str,
     m: int,
@@ -226,4 +229,4 @@ def draw_features(
         else:
             norm = np.sqrt(dimension + embedding.size)
         w, u = w / norm, u / norm
-    return RandomFeatures(w, u, embedding, activation, preconditioner)
+    return RandomFeatures(w, u, embedding, activation, preconditioner, law)

@@ -80,6 +80,7 @@ def save_run(
         "embedding": encode(features.embedding),
         "activation": features.activation,
         "preconditioner": encode(features.preconditioner),
+        "law": features.law,
         "weighting": encode(problem.weighting),
         "rule": [problem.rule.t_min, problem.rule.t_max, len(problem.rule)],
         "seed": problem.seed,
@@ -131,6 +132,7 @@ def load_run(path: str | PathLike[str]) -> tuple[FloatArray, TrainingProblem, Gr
         decode(settings["embedding"]),
         settings["activation"],
         decode(settings["preconditioner"]),
+        settings["law"],
     )
     problem = TrainingProblem(
         target=decode(settings["target"]),

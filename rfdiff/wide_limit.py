@@ -60,7 +60,7 @@ def spread_features(
     else:
         rows = norm.ppf(_sobol(size, m))
         rows /= np.abs(rows).sum(1, keepdims=True) if law == "l1" else np.sqrt(size)
-    return RandomFeatures(rows[:, :1], rows[:, 1:], embedding, activation, preconditioner)
+    return RandomFeatures(rows[:, :1], rows[:, 1:], embedding, activation, preconditioner, law)
 
 
 @dataclass(frozen=True, eq=False)
