@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from .errors import ArgumentError
 from .quadratic import QuadraticLoss
 from .special import geometric_sum, phi1
+from .threads import blas_threads
 from .validation import FloatArray, finite_array, positive, training_times
 
 
@@ -45,7 +46,8 @@ class GradientFlow:
             raise ArgumentError(f"theta0 must have shape {(d, m)}, got {self.theta0.shape}")
         if spectrum is None:
             # Divide and conquer: all eigenpairs of a dense matrix, orthogonal to rounding.
-            spectrum = scipy.linalg.eigh(quadratic.gram, driver="evd", check_finite=False)
+            with blas_threads(m):
+                spectrum = scipy.linalg.eigh(quadratic.gram, driver="evd", check_finite=False)
         eigenvalues, self.eigenvectors = spectrum
         self.eigenvalues = np.maximum(eigenvalues, 0.0)
         self.rank_tolerance = m * np.finfo(float).eps * float(self.eigenvalues[-1])
@@ -54,7 +56,9 @@ class GradientFlow:
 
     def theta(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺."""
-        return self.coefficients(tau) @ self.eigenvectors.T
+        coefficients = self.coefficients(tau)
+        with blas_threads(len(self.eigenvalues)):
+            return coefficients @ self.eigenvectors.T
 
     def coefficients(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ)V, the parameters in the eigenbasis, shape τ.shape + (d, m)."""
