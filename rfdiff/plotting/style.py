@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from ..validation import FloatArray
@@ -39,12 +39,21 @@ def tidy(ax: Axes) -> Axes:
 
 
 def log_ticks(ax: Axes, *, x: bool = False, y: bool = False) -> Axes:
-    """Put an axis on a log scale with at most nine labelled decades and no minor labels."""
+    """Put an axis on a log scale: labelled decades, and 2 and 5 between where they are few.
+
+    Call it after drawing: it looks at the limits.
+    """
     for wanted, scale, axis in ((x, ax.set_xscale, ax.xaxis), (y, ax.set_yscale, ax.yaxis)):
-        if wanted:
-            scale("log")
+        if not wanted:
+            continue
+        scale("log")
+        low, high = axis.get_view_interval()
+        axis.set_minor_formatter(NullFormatter())
+        if high < 100.0 * low:
+            axis.set_major_locator(LogLocator(base=10.0, subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        else:
             axis.set_major_locator(LogLocator(base=10.0, numticks=9))
-            axis.set_minor_formatter(NullFormatter())
     return ax
 
 

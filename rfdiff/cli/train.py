@@ -1,0 +1,58 @@
+"""`rfdiff train`: the generalisation curve of one exactly trained model."""
+
+import argparse
+from typing import Any
+
+from . import options
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train exactly; print losses, KL or likelihood along the training time",
+        description=(
+            "Train a random-feature diffusion model exactly at every training time tau, on a "
+            "sample of a known law or on a data file, and say when to stop."
+        ),
+    )
+    options.add_tau_option(parser)
+    options.add_law_options(parser)
+    options.add_model_options(parser)
+    group = options.add_density_options(parser)
+    group.add_argument("--against", metavar="LAW", help="reference of KL: p0 (default) or pt")
+    group.add_argument(
+        "--certify",
+        action="store_true",
+        help="train again with twice the time nodes and add the change to the error",
+    )
+    options.add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, measure, print and write."""
+    from ..training import train_exact
+    from .output import Writer, check_folder, print_json
+    from .problem import data_name, density_arguments, training_arguments
+    from .train_files import write_files
+    from .train_results import measure
+
+    arguments = training_arguments(args)
+    folder = check_folder(args.out)
+    flow = train_exact(**arguments)
+    results = measure(
+        flow,
+        density_arguments(args),
+        law=data_name(args),
+        against=args.against,
+        certify=args.certify,
+    )
+    writer = None if folder is None else Writer(folder, args.quiet)
+    if writer is not None:
+        write_files(writer, results)
+    if args.json:
+        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
+    else:
+        print(results.text())
+    return 0
