@@ -26,6 +26,7 @@ from .quadrature import TimeRule, integrate_panels
 from .sde import ForwardSDE
 from .smooth_activation import smooth_moments
 from .targets import Target
+from .threads import blas_threads
 from .validation import FloatArray, finite_array, memory, one_of
 
 Weighting = str | Callable[[FloatArray], FloatArray]
@@ -58,8 +59,10 @@ class QuadraticLoss:
     def __call__(self, theta: ArrayLike) -> FloatArray:
         """Return L(θ) for θ of shape (..., d, m), shape (...)."""
         theta = np.asarray(theta, dtype=np.float64)
+        with blas_threads(len(self.gram)):
+            image = theta @ self.gram
         return (
-            np.einsum("...dm,...dm->...", theta @ self.gram, theta)
+            np.einsum("...dm,...dm->...", image, theta)
             - 2.0 * np.einsum("...dm,dm->...", theta, self.cross)
             + self.constant
         )
