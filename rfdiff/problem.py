@@ -103,23 +103,27 @@ def make_problem(
         raise ArgumentError(f"sde must be a ForwardSDE such as VESDE(), got {sde!r}")
     if positive("t_min", t_min) >= sde.T:
         raise ArgumentError(f"t_min must be below T = {sde.T:g}, got {t_min:g}")
-    rule = graded_time_rule(t_min, sde.T, count("n_times", n_times))
     n = None if n is None else count("n", n)
     draws = None if noise_samples is None else count("noise_samples", noise_samples)
+    data = None if data is None else _one_dimensional(data)
     _check_law(target)
+    _check_choices(target, data, held_out, population, draws, standardise)
+    _check_memory(
+        features.width if isinstance(features, RandomFeatures) else count("m", m),
+        count("n_times", n_times),
+        (DEFAULT_N if n is None else n) if data is None else len(data),
+        draws or 0,
+    )
+    rule = graded_time_rule(t_min, sde.T, n_times)
     if target is None and data is None:
         target = bimodal()
-    chosen = _choose_features(
-        features, count("m", m), sde, embedding, activation, precondition, seed
-    )
-    memory("training", 8.0 * chosen.width * (4 * chosen.width + 24 * len(rule)))
-    _check_choices(target, data, held_out, population, draws, standardise)
+    chosen = _choose_features(features, m, sde, embedding, activation, precondition, seed)
     if population:
         train = test = None
     elif data is None:
         train, test = target.sample(DEFAULT_N if n is None else n, stream(seed, "data")), None
     else:
-        train, test = _split(_one_dimensional(data), held_out, n, seed)
+        train, test = _split(data, held_out, n, seed)
     if standardise is None:
         standardise = target is None and isinstance(features, str)
     return TrainingProblem(
@@ -135,6 +139,12 @@ def make_problem(
         theta0=_initial(theta0, chosen.width, seed),
         seed=seed,
     )
+
+
+def _check_memory(m: int, n_times: int, n: int, draws: int) -> None:
+    """Refuse sizes that will not fit, before anything of that size is drawn."""
+    memory("training", 8.0 * m * (4 * m + 24 * n_times))
+    memory("the training data", 8.0 * n * (8 + 2 * draws))
 
 
 def _check_law(target: Target | None) -> None:
