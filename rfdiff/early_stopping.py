@@ -59,13 +59,11 @@ def early_stopping(
     best = int(np.argmin(values))
     at = "start" if best == 0 else "end" if best == len(grid) - 1 else "interior"
     tau_best = float(grid[best])
-    if len(grid) > 1 and np.isfinite(values[best]):
+    if len(grid) > 1 and np.isfinite(values[best]) and np.isfinite(tau_best):
         refined = _refine(curve, grid, best)
         # A flat curve's refinement may be no better than the grid: keep the better of the two.
         if float(curve(np.asarray(refined))) < values[best]:
-            tau_best = refined
-            if at != "interior":
-                at = "interior" if grid[0] < refined < grid[-1] else at
+            tau_best, at = refined, "interior" if grid[0] < refined < grid[-1] else at
     return EarlyStopping(tau_best, curve(np.asarray(tau_best)), at, quantity)
 
 
