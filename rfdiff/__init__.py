@@ -6,59 +6,57 @@
 (11,)
 """
 
-from ._version import __version__
-from .early_stopping import EarlyStopping
-from .errors import (
-    AccuracyWarning,
-    ArgumentError,
-    DataFileError,
-    MemoryLimitError,
-    RfdiffError,
-)
-from .estimate import Estimate
-from .features import (
-    AffineEmbedding,
-    FourierEmbedding,
-    LogSigmaEmbedding,
-    RandomFeatures,
-    draw_features,
-)
-from .flow import GradientFlow
-from .mixtures import GaussianMixture, bimodal
-from .quadratic import QuadraticLoss, denoising_quadratic
-from .quadrature import graded_time_rule
-from .sde import VESDE, VPSDE, LinearSDE, SubVPSDE
-from .targets import beta, raised_cosine, smooth_bump
-from .training import TrainedFlow, load, train_exact
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "VESDE",
-    "VPSDE",
-    "AccuracyWarning",
-    "AffineEmbedding",
-    "ArgumentError",
-    "DataFileError",
-    "EarlyStopping",
-    "Estimate",
-    "FourierEmbedding",
-    "GaussianMixture",
-    "GradientFlow",
-    "LinearSDE",
-    "LogSigmaEmbedding",
-    "MemoryLimitError",
-    "QuadraticLoss",
-    "RandomFeatures",
-    "RfdiffError",
-    "SubVPSDE",
-    "TrainedFlow",
-    "__version__",
-    "beta",
-    "bimodal",
-    "denoising_quadratic",
-    "draw_features",
-    "graded_time_rule",
-    "load",
-    "raised_cosine",
-    "smooth_bump",
-    "train_exact",
-]
+from ._version import __version__
+
+# A name's module is imported when the name is first asked for: `import rfdiff` and
+# `rfdiff --help` wait for nothing they do not use. __init__.pyi says the same to type checkers.
+_NAMES = {
+    "datasets": ("load_data",),
+    "early_stopping": ("EarlyStopping",),
+    "errors": (
+        "AccuracyWarning",
+        "ArgumentError",
+        "DataFileError",
+        "MemoryLimitError",
+        "RfdiffError",
+    ),
+    "estimate": ("Estimate",),
+    "features": (
+        "AffineEmbedding",
+        "FourierEmbedding",
+        "LogSigmaEmbedding",
+        "RandomFeatures",
+        "draw_features",
+    ),
+    "flow": ("GradientFlow",),
+    "mixtures": ("GaussianMixture", "bimodal"),
+    "quadratic": ("QuadraticLoss", "denoising_quadratic"),
+    "quadrature": ("graded_time_rule",),
+    "sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
+    "targets": ("beta", "raised_cosine", "smooth_bump"),
+    "training": ("TrainedFlow", "load", "train_exact"),
+    "yardstick": ("kde_nll",),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+_PACKAGES = ("densities", "experiments", "plotting", "sweeps", "theory")
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a public subpackage such as `rfdiff.theory`, on first use."""
+    if name in _PACKAGES:
+        return import_module(f".{name}", __name__)
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return sorted({*globals(), *__all__, *_PACKAGES})
