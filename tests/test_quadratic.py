@@ -156,6 +156,18 @@ def test_many_points_are_reduced_without_a_trace(monkeypatch):
     assert np.abs(reduced.cross - plain.cross).max() <= 1e-14 * np.abs(plain.cross).max()
 
 
+@pytest.mark.parametrize("law", [bimodal(), GaussianMixture.from_points([-1.0, 0.2, 2.0])])
+def test_crowded_kinks_share_sums_without_a_trace(law):
+    # 600 kinks are carried from box centres by Taylor series, 6 are summed one by one.
+    rule = graded_time_rule(1e-3, 1.0, 24)
+    many, few = (
+        denoising_quadratic(law, VE, draw_features("l1", m, LogSigmaEmbedding(VE), seed=4), rule)
+        for m in (600, 6)
+    )
+    np.testing.assert_allclose(600 * many.gram[:6, :6], 6 * few.gram, rtol=1e-13)
+    np.testing.assert_allclose(np.sqrt(600) * many.cross[:, :6], np.sqrt(6) * few.cross, rtol=1e-13)
+
+
 def test_noise_draws_are_the_plain_average():
     rng = np.random.default_rng(4)
     data, noise = rng.normal(0, 2, (7, 1)), rng.standard_normal((7, 3))
