@@ -6,26 +6,29 @@
 """
 
 from .axes import AXES
-from .grid import Grid, read_toml
+from .grid import Grid
 from .identity import canonical_json, point_id
 from .observables import OBSERVABLES
-from .preparing import prepare_store
+from .preparing import JOURNALS, prepare_store
 from .recipe import Recipe
 from .runner import Summary, run_store
 from .store import Store
 from .sweep import run_sweep
+from .table import Table, read_table
 
 __all__ = [
     "AXES",
+    "JOURNALS",
     "OBSERVABLES",
     "Grid",
     "Recipe",
     "Store",
     "Summary",
+    "Table",
     "canonical_json",
     "point_id",
     "prepare_store",
-    "read_toml",
+    "read_table",
     "run_store",
     "run_sweep",
 ]

@@ -14,6 +14,8 @@ BUSY_SECONDS = 30.0
 
 _MAGIC = b"SQLite format 3\x00"
 
+_NOT_WRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+
 # By SQLite's primary result code.
 _EXPLANATIONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -40,7 +42,7 @@ def reporting(path: Path) -> Iterator[None]:
 
 
 def connect(path: Path, mode: str, called: Path | None = None) -> sqlite3.Connection:
-    """Open a database in autocommit mode; `mode` is "ro", "rw" or "rwc" as in SQLite's URIs.
+    """Open a database in autocommit mode: "read", "write", or "make" where there is none.
 
     Messages say `called` where the file goes under another name for now.
 
@@ -50,32 +52,34 @@ def connect(path: Path, mode: str, called: Path | None = None) -> sqlite3.Connec
     called = called or path
     _check_magic(path)
     with reporting(called):
-        connection = _connect(path, f"mode={mode}")
         try:
-            _check_owner(called, connection)
+            return _connect(path, "mode=rwc" if mode == "make" else "mode=rw", called, mode)
         except sqlite3.OperationalError as error:
-            connection.close()
-            # A store in WAL mode at rest in a folder that cannot be written: nobody else can be
+            # Reading a store at rest in a folder that cannot be written: nobody else can be
             # writing either, and there is no log beside it to miss.
-            at_rest = mode == "ro" and not path.with_name(path.name + "-wal").exists()
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not at_rest:
+            if mode != "read" or error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
                 raise
-            connection = _connect(path, "mode=ro&immutable=1")
-            _check_owner(called, connection)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+            at_rest = not path.with_name(path.name + "-wal").exists()
+            query = "mode=ro&immutable=1" if at_rest else "mode=ro"
+            return _connect(path, query, called, mode)
 
 
-def _connect(path: Path, query: str) -> sqlite3.Connection:
+def _connect(path: Path, query: str, called: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
         isolation_level=None,
         timeout=BUSY_SECONDS,
     )
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        # A reader opens the file as a writer does, so that the last one to leave tidies up after
+        # the write-ahead log; but it writes nothing.
+        connection.execute(f"PRAGMA query_only = {mode == 'read':d}")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _check_owner(called, connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -5,20 +5,22 @@ A block is the product of its axes; axes named together in `zipped` advance toge
 """
 
 import itertools
-import tomllib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, DataFileError
+from ..errors import ArgumentError
 from .axes import AXES, axis
 from .identity import Point, Value, canonical_json, grid_id, point_id
 from .problem import training_arguments
 
 # More points than anyone waits for: a mistyped range, not a sweep.
 _LARGEST = 10_000_000
+
+
+GridRow = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,13 @@ class Grid:
         """Return the grid of one block; see `Block.of`."""
         return cls((Block.of(axes, zipped),))
 
+    @classmethod
+    def of_blocks(
+        cls, blocks: Iterable[tuple[Mapping[str, Any], Iterable[Iterable[str]]]]
+    ) -> "Grid":
+        """Return the union of blocks, each axes and the groups of them that advance together."""
+        return cls(tuple(Block.of(axes, zipped) for axes, zipped in blocks))
+
     @cached_property
     def points(self) -> list[dict[str, Value]]:
         """The points in canonical order, each once, checked to go together."""
@@ -115,6 +124,11 @@ class Grid:
     def id(self) -> str:
         """Identity of the set of points."""
         return grid_id(map(point_id, self.points))
+
+    @property
+    def row(self) -> GridRow:
+        """Identity, definition and size, as a store keeps them."""
+        return self.id, self.definition, len(self)
 
     @property
     def definition(self) -> str:
@@ -139,39 +153,24 @@ def sort_key(point: Point) -> tuple[tuple[bool, float, str], ...]:
     )
 
 
-def read_toml(path: str | Path) -> tuple[Grid | None, dict[str, Any]]:
-    """Read a sweep file: its grid (None if it has no axes) and its recipe's settings.
+def brief(definition: str) -> str:
+    """Return a grid's definition in a few words.
 
-    The file has one table `[axes]`, or several `[[grid]]` tables each with its own `axes`; a
-    table may have `zip = [["n", "m"]]`. `[recipe]` may set `tau`, `observables`, `t`, `against`.
-
-    Raises:
-        DataFileError: a file that cannot be read or is no TOML.
-        ArgumentError: unknown tables, axes or values.
+    >>> brief(Grid.of({"n": "10,100", "seeds": 12}).definition)
+    'n 10,100, seed 12 values'
     """
-    path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataFileError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataFileError(f"{path}: not a TOML file ({error})") from None
-    _known_keys(str(path), content, ("axes", "zip", "grid", "recipe"))
-    blocks = content.get("grid", [])
-    if "axes" in content:
-        blocks = [{key: content[key] for key in ("axes", "zip") if key in content}, *blocks]
-    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise ArgumentError(f"{path}: grid must be written as [[grid]]")
-    for block in blocks:
-        _known_keys(f"{path}, [[grid]]", block, ("axes", "zip"))
-    made = tuple(Block.of(block.get("axes", {}), block.get("zip", ())) for block in blocks)
-    return (Grid(made) if made else None), content.get("recipe", {})
+    blocks = []
+    for block in json.loads(definition):
+        axes = [
+            f"{name} {len(values)} values" if len(values) > 4 else f"{name} {_listed(values)}"
+            for name, values in block["axes"].items()
+        ]
+        blocks.append(", ".join(axes) or "one point")
+    return " + ".join(blocks)
 
 
-def _known_keys(where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise ArgumentError(f"{where}: unknown key {key!r}; keys are {', '.join(known)}")
+def _listed(values: list[Value]) -> str:
+    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 
 
 def _seeds(values: Any) -> tuple[Any, Any]:

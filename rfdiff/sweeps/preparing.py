@@ -1,6 +1,5 @@
 """Making the store of a sweep, or making sure that one which exists is this sweep's."""
 
-import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -9,8 +8,9 @@ from pathlib import Path
 from ..errors import ArgumentError, StoreError
 from ..validation import one_of
 from . import database
-from .grid import Grid
-from .identity import Point, Value
+from .grid import Grid, GridRow, brief
+from .identity import Point
+from .integrity import check_pages
 from .migrations import migrate
 from .recipe import Recipe
 from .store import Store
@@ -49,15 +49,16 @@ def prepare_store(
         one_of("journal", journal, JOURNALS)
     points = grid.points if points is None else points
     if not path.exists():
-        _make(path, recipe, grid, points, journal or "wal")
-    store = Store(path, database.connect(path, "rw"))
+        make_store(path, recipe, [grid.row], points, journal or "wal")
+    store = Store(path, database.connect(path, "write"))
     try:
+        check_pages(store)
         check_belongs(store, recipe, grid, extend)
         with database.reporting(path):
             migrate(store.connection)
             if journal is not None:
                 database.set_journal(store.connection, journal)
-        store.take_in(recipe, grid, points)
+        store.take_in(recipe, [grid.row], points)
     except BaseException:
         store.close()
         raise
@@ -80,24 +81,30 @@ def check_belongs(store: Store, recipe: Recipe, grid: Grid, extend: bool = False
         )
     known = store.grids
     if not extend and grid.id not in [identity for identity, _, _ in known]:
-        listed = "; ".join(_brief(definition) for _, definition, _ in known)
+        listed = "; ".join(brief(definition) for _, definition, _ in known)
         raise ArgumentError(
-            f"{store.path} belongs to another grid ({listed} there, {_brief(grid.definition)} "
+            f"{store.path} belongs to another grid ({listed} there, {brief(grid.definition)} "
             "here); give another store, or --extend to add to this one"
         )
 
 
-def _make(path: Path, recipe: Recipe, grid: Grid, points: Sequence[Point], journal: str) -> None:
+def make_store(
+    path: Path,
+    recipe: Recipe,
+    grids: Sequence[GridRow],
+    points: Sequence[Point],
+    journal: str = "wal",
+) -> None:
     """Make a whole store under another name and link it in place: it is there, or it is not.
 
     Two runners that start at once both make one; the first link wins and the other is dropped.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with Store(path, database.connect(draft, "rwc", called=path)) as store:
+        with Store(path, database.connect(draft, "make", called=path)) as store:
             with database.reporting(path):
                 migrate(store.connection)
-            store.take_in(recipe, grid, points)
+            store.take_in(recipe, grids, points)
             with database.reporting(path):
                 database.set_journal(store.connection, journal)
         _link(draft, path)
@@ -125,19 +132,3 @@ def _remove(path: Path) -> None:
     except NotADirectoryError:
         # The folder is a file: nothing was made in it.
         return
-
-
-def _brief(definition: str) -> str:
-    """Return a grid's definition in a few words."""
-    blocks = []
-    for block in json.loads(definition):
-        axes = [
-            f"{name} {len(values)} values" if len(values) > 4 else f"{name} {_listed(values)}"
-            for name, values in block["axes"].items()
-        ]
-        blocks.append(", ".join(axes) or "one point")
-    return " + ".join(blocks)
-
-
-def _listed(values: list[Value]) -> str:
-    return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)

@@ -17,7 +17,7 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import StoreError
 from . import database
-from .grid import Grid
+from .grid import GridRow
 from .identity import POINT_SCHEMA, Point, Value, canonical_json, point_id
 from .migrations import migrate
 from .recipe import Recipe
@@ -58,6 +58,24 @@ class Failure:
     error: str
 
 
+@dataclass(frozen=True)
+class Row:
+    """A point that is done, with all that is known of it.
+
+    `digest` is the hash that was stored with the result, for comparison with `packed.digest`.
+    """
+
+    id: str
+    point: dict[str, Value]
+    packed: Packed
+    digest: str
+    attempts: int
+    seconds: float
+    timings: dict[str, float]
+    finished: str
+    provenance: str
+
+
 class Store:
     """An open store. Use as a context manager, from one thread.
 
@@ -74,7 +92,7 @@ class Store:
         path = Path(path)
         if not path.exists():
             raise StoreError(f"{path}: no such store")
-        store = cls(path, database.connect(path, "rw" if write else "ro"))
+        store = cls(path, database.connect(path, "write" if write else "read"))
         try:
             with database.reporting(path):
                 if not store.has_sweep():
@@ -105,7 +123,7 @@ class Store:
             return Recipe.from_json(self._one("SELECT recipe FROM sweep"))
 
     @property
-    def grids(self) -> list[tuple[str, str, int]]:
+    def grids(self) -> list[GridRow]:
         """Identity, definition and size of each grid the store was prepared for."""
         with database.reporting(self.path):
             return self.connection.execute(
@@ -117,17 +135,14 @@ class Store:
         query = "SELECT count(*) FROM sqlite_master WHERE name = 'sweep'"
         return bool(self._one(query)) and bool(self._one("SELECT count(*) FROM sweep"))
 
-    def take_in(self, recipe: Recipe, grid: Grid, points: Iterable[Point]) -> None:
-        """Add points that wait, for a recipe and a grid. Points that are there stay as they are."""
+    def take_in(self, recipe: Recipe, grids: Iterable[GridRow], points: Iterable[Point]) -> None:
+        """Add points that wait, for a recipe and grids. Points that are there stay as they are."""
         with database.reporting(self.path), database.transaction(self.connection):
             self.connection.execute(
                 "INSERT OR IGNORE INTO sweep VALUES (1, ?, ?, ?)",
                 (recipe.to_json(), POINT_SCHEMA, __version__),
             )
-            self.connection.execute(
-                "INSERT OR IGNORE INTO grids VALUES (?, ?, ?)",
-                (grid.id, grid.definition, len(grid)),
-            )
+            self.connection.executemany("INSERT OR IGNORE INTO grids VALUES (?, ?, ?)", grids)
             self.connection.executemany(
                 "INSERT OR IGNORE INTO points (id, point) VALUES (?, ?)",
                 ((point_id(point), canonical_json(dict(point))) for point in points),
@@ -236,16 +251,26 @@ class Store:
                 "WHERE state = 'failed'"
             ).rowcount
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Value], Packed, float, dict[str, float]]]:
-        """Yield identity, point, packed result, seconds and timings of all that is done."""
+    def rows(self) -> Iterator[Row]:
+        """Yield all that is done, in no order that matters."""
         with database.reporting(self.path):
             rows = self.connection.execute(
-                "SELECT id, point, names, curves, scalars, seconds, timings "
-                "FROM points JOIN results USING (id) WHERE state = 'done'"
+                "SELECT id, point, names, curves, scalars, digest, attempts, seconds, timings, "
+                "finished, provenance FROM points JOIN results USING (id) WHERE state = 'done'"
             )
-            for identity, point, names, curves, scalars, seconds, timings in rows:
-                packed = Packed(names, curves, scalars)
-                yield identity, json.loads(point), packed, seconds, json.loads(timings)
+            for identity, point, names, curves, scalars, *rest in rows:
+                digest, attempts, seconds, timings, finished, provenance = rest
+                yield Row(
+                    identity,
+                    json.loads(point),
+                    Packed(names, curves, scalars),
+                    digest,
+                    attempts,
+                    seconds,
+                    json.loads(timings),
+                    finished,
+                    provenance,
+                )
 
     def _one(self, query: str) -> object:
         return self.connection.execute(query).fetchone()[0]

@@ -9,6 +9,7 @@ from .evaluate import evaluate_point
 from .executors import Backend, Processes, Serial
 from .executors.dask import Distributed
 from .grid import Grid
+from .integrity import check_pages
 from .preparing import check_belongs, prepare_store
 from .progress import Progress
 from .recipe import Recipe
@@ -80,6 +81,7 @@ def run_sweep(
     try:
         if grid is None:
             store = Store.open(path, write=True)
+            check_pages(store)
         else:
             store = prepare_store(path, recipe, grid, points=points, extend=extend, journal=journal)
         with store:

@@ -1,0 +1,152 @@
+"""`rfdiff sweep plot`: from a store to a picture, with the fitted exponents as a table."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from . import options
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the action."""
+    parser.add_argument("--x", default="tau", metavar="AXIS", help="an axis, or tau (the default)")
+    parser.add_argument(
+        "--y", metavar="NAME", help="what is drawn (default: kl against tau, else tau_es)"
+    )
+    parser.add_argument("--group", metavar="AXIS", help="a line for each value of this axis")
+    parser.add_argument(
+        "--heat", metavar="AXIS", help="draw y over x and this axis as a heat map instead"
+    )
+    parser.add_argument(
+        "--where", metavar="AXIS=VALUE", action="append", default=[], help="only these points"
+    )
+    parser.add_argument(
+        "--predict", type=options.number, metavar="B", help="draw a line of slope B"
+    )
+    parser.add_argument("--png", metavar="FILE", required=True, help="the picture to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw, and print the fits."""
+    from ..plotting.style import new_figure, save_figure
+    from ..sweeps import Store, read_table
+    from .output import Writer
+
+    png = Path(args.png)
+    if png.suffix != ".png":
+        raise ArgumentError(f"png must end in .png, got {args.png!r}")
+    with Store.open(args.store) as store:
+        table = read_table(store)
+    if not len(table):
+        raise ArgumentError(f"{args.store} has no finished points yet")
+    table = table.where(**dict(_condition(text) for text in args.where))
+    figure, (ax,) = new_figure()
+    draw = _heat if args.heat else _family if args.x == "tau" else _trends
+    draw(ax, table, args)
+    Writer(png.parent, quiet=False).write(png.name, lambda path: save_figure(figure, path))
+    return 0
+
+
+def _condition(text: str) -> tuple[str, Any]:
+    from ..sweeps.axes import axis
+
+    name, equals, value = text.partition("=")
+    known = axis(name)
+    values = known.parse(value) if equals else []
+    if len(values) != 1:
+        raise ArgumentError(f"where must be AXIS=VALUE with one value, got {text!r}")
+    return known.name, values[0]
+
+
+def _heat(ax: Any, table: Any, args: argparse.Namespace) -> None:
+    from ..plotting.sweeps import plot_heat
+    from ..sweeps.trends import heat
+
+    if args.x == "tau":
+        raise ArgumentError("a heat map needs --x AXIS beside --heat AXIS")
+    name = args.y or "tau_es"
+    plot_heat(
+        ax, *heat(table, args.x, args.heat, name), label=f"{_label(name)} (median over seeds)"
+    )
+    ax.set(xlabel=_label(args.x), ylabel=_label(args.heat))
+
+
+def _family(ax: Any, table: Any, args: argparse.Namespace) -> None:
+    from ..plotting.sweeps import finish, plot_family
+    from ..sweeps.trends import curve_trends, lowest
+
+    name = args.y or "kl"
+    found = curve_trends(table, name, args.group)
+    bands = [trend.quantiles() for trend in found]
+    marks = [lowest(table.tau, band[1]) for band in bands]
+    plot_family(ax, table.tau, bands, [trend.label for trend in found], marks=marks)
+    finish(ax, "training time $\\tau$", _label(name), table.tau, [band[1] for band in bands])
+
+
+def _trends(ax: Any, table: Any, args: argparse.Namespace) -> None:
+    from ..plotting.style import PALETTE
+    from ..plotting.sweeps import finish, plot_trend
+    from ..sweeps.trends import predicted_line, trends
+
+    name = args.y or "tau_es"
+    found = trends(table, args.x, name, args.group)
+    for i, trend in enumerate(found):
+        low, middle, high = trend.quantiles()
+        fit = trend.fit()
+        line = predicted_line(table, trend, args.x, name, args.predict) if i == 0 else None
+        plot_trend(
+            ax, trend.x, middle, low, high, label=trend.label or "median, quartiles of seeds",
+            colour=PALETTE[i % len(PALETTE)], predicted=line,
+            fit=None if fit is None else _fitted(fit, args.x, fit.window),
+        )  # fmt: skip
+        _report(name, args.x, trend, fit)
+    shown = np.concatenate([trend.quantiles().ravel() for trend in found])
+    finish(ax, _label(args.x), _label(name), found[0].x, shown, law=True)
+
+
+def _fitted(fit: Any, x: str, window: tuple[float, float]) -> tuple[Any, Any, str]:
+    """Return a fitted law as a line with its exponent, interval and window as legend entry."""
+    low, high = fit.interval
+    text = f"${x}^{{{fit.exponent:.2f}}}$, {fit.level:.0%} interval [{low:.2f}, {high:.2f}]"
+    text += f", {x} = {window[0]:g} … {window[1]:g}"
+    return list(window), fit(list(window)), text if fit.holds else f"{text}, no power law"
+
+
+def _report(name: str, x: str, trend: Any, fit: Any) -> None:
+    """Print medians, and the fit below them."""
+    print(f"{name} against {x}" + (f", {trend.label}" if trend.label else ""))
+    for value, (low, middle, high), seeds in zip(
+        trend.x, trend.quantiles().T, (trend.y == trend.y).sum(0), strict=True
+    ):
+        print(
+            f"  {x} = {value!s:<8} median {middle:<11.5g} quartiles {low:.4g} … {high:.4g}", end=""
+        )
+        print(f"  ({seeds} seeds)")
+    if fit is None:
+        print("  no power law fitted: it needs 3 positive points on an axis of numbers")
+    else:
+        print(f"  fit: {name} ∝ {str(fit).replace('x^', f'{x}^', 1)}")
+        sys.stdout.flush()
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name)
+
+
+_LABELS = {
+    "tau_es": "early-stopping time $\\tau_{\\mathrm{es}}$",
+    "kl": "KL divergence (nats)",
+    "kl_best": "best KL (nats)",
+    "kl_end": "KL at the end (nats)",
+    "loss_train": "training loss",
+    "loss_population": "population loss",
+    "n": "number of data $n$",
+    "m": "number of features $m$",
+    "mu": "modes at $\\pm\\mu$",
+    "sigma": "$\\sigma$",
+    "seconds": "seconds per point",
+}
