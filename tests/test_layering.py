@@ -40,6 +40,7 @@ LAYERS = {
     "kernel_limit": 5,
     "krylov": 5,
     "problem": 5,
+    "minibatches": 5,
     "stochastic": 5,
     "wide_limit": 5,
     "persistence": 6,

@@ -4,13 +4,17 @@ An option that was not given is left out, so that defaults stand in one place on
 """
 
 import argparse
+from inspect import signature
 from typing import Any
 
 from ..datasets import load_data
 from ..errors import ArgumentError
 from ..mixtures import bimodal
-from ..sde import SDES, ForwardSDE
+from ..reference import parse_domain
+from ..sde import SDES, ForwardSDE, evaluation_time
 from ..targets import Target, beta, raised_cosine, smooth_bump
+from ..training import METHODS, train_exact
+from ..validation import one_of
 from .options import SDE_OPTIONS, TARGET_OPTIONS
 
 
@@ -66,11 +70,21 @@ def _given(
     return {key: getattr(args, option) for option, key in own if getattr(args, option) is not None}
 
 
-def density_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments t, method and domain of densities that the options give."""
-    names = {"t": "eval_time", "method": "method", "domain": "domain"}
-    given = {key: getattr(args, option) for key, option in names.items()}
-    return {key: value for key, value in given.items() if value is not None}
+def density_arguments(args: argparse.Namespace, sde: ForwardSDE) -> dict[str, Any]:
+    """Return the arguments t, method and domain of densities that the options give, checked.
+
+    They are needed only after training, but a mistake in them should not wait for it.
+    """
+    given: dict[str, Any] = {}
+    if args.eval_time is not None:
+        t_min = signature(train_exact).parameters["t_min"].default
+        given["t"] = evaluation_time(sde, args.eval_time, args.t_min or t_min)
+    if args.method is not None:
+        given["method"] = one_of("method", args.method, METHODS)
+    if args.domain is not None:
+        parse_domain(args.domain)
+        given["domain"] = args.domain
+    return given
 
 
 def data_name(args: argparse.Namespace) -> str | None:

@@ -33,21 +33,18 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, measure, print and write."""
     from ..training import train_exact
+    from ..validation import one_of
     from .output import Writer, check_folder, print_json
     from .problem import data_name, density_arguments, training_arguments
     from .train_files import write_files
     from .train_results import measure
 
     arguments = training_arguments(args)
+    density = density_arguments(args, arguments["sde"])
+    against = None if args.against is None else one_of("against", args.against, ("p0", "pt"))
     folder = check_folder(args.out)
     flow = train_exact(**arguments)
-    results = measure(
-        flow,
-        density_arguments(args),
-        law=data_name(args),
-        against=args.against,
-        certify=args.certify,
-    )
+    results = measure(flow, density, law=data_name(args), against=against, certify=args.certify)
     writer = None if folder is None else Writer(folder, args.quiet)
     if writer is not None:
         write_files(writer, results)
