@@ -1,34 +1,44 @@
 """Sweeps: what to run (grid), where results live (store), how it runs (runner).
 
->>> grid = Grid.of({"n": [100, 300], "m": 64, "seeds": 3})
->>> len(grid)
+>>> from rfdiff.sweeps import Grid
+>>> len(Grid.of({"n": [100, 300], "m": 64, "seeds": 3}))
 6
 """
 
-from .axes import AXES
-from .grid import Grid
-from .identity import canonical_json, point_id
-from .observables import OBSERVABLES
-from .preparing import JOURNALS, prepare_store
-from .recipe import Recipe
-from .runner import Summary, run_store
-from .store import Store
-from .sweep import run_sweep
-from .table import Table, read_table
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "AXES",
-    "JOURNALS",
-    "OBSERVABLES",
-    "Grid",
-    "Recipe",
-    "Store",
-    "Summary",
-    "Table",
-    "canonical_json",
-    "point_id",
-    "prepare_store",
-    "read_table",
-    "run_store",
-    "run_sweep",
-]
+# As in the package's root: a name's module is imported when it is first asked for, so that a look
+# at a store does not wait for what trains. __init__.pyi says the same to type checkers.
+_MODULES = {
+    "AXES": "axes",
+    "Grid": "grid",
+    "JOURNALS": "preparing",
+    "OBSERVABLES": "recipe",
+    "Recipe": "recipe",
+    "Store": "store",
+    "Summary": "runner",
+    "Table": "table",
+    "canonical_json": "identity",
+    "merge_stores": "merge",
+    "point_id": "identity",
+    "prepare_store": "preparing",
+    "read_table": "table",
+    "run_store": "runner",
+    "run_sweep": "sweep",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

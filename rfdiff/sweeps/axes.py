@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..features import ACTIVATIONS, EMBEDDINGS, FEATURE_LAWS
 from ..random import check_seed
 from ..ranges import parse_numbers
-from ..sde import SDES
 from ..validation import count, one_of, positive, real
 from .identity import Point, Value
 
+# Repeated here, and held equal by a test, because the modules that own them take long to import.
+SDES = ("ve", "vp", "subvp")
+FEATURE_LAWS = ("l1", "gaussian", "torch")
+EMBEDDINGS = ("log-sigma", "fourier", "affine")
+ACTIVATIONS = ("relu", "swish", "erf", "tanh")
 WEIGHTINGS = ("variance", "inverse-norm", "likelihood")
 TARGETS = ("bimodal", "raised-cosine", "beta", "smooth-bump")
 
@@ -179,7 +182,7 @@ _TABLE = (
     Axis("population", False, "flag", _flag, "train on the law itself"),
     Axis("n", 1000, "integer", count, "number of data", _on_a_sample),
     Axis("m", 512, "integer", count, "number of features"),
-    Axis("sde", "ve", "name", _choice(tuple(SDES)), "forward process"),
+    Axis("sde", "ve", "name", _choice(SDES), "forward process"),
     Axis("sigma", 25.0, "real", positive, "sigma of ve", _is("sde", "ve")),
     Axis("beta_min", 0.1, "real", positive, "beta at t = 0 of vp, subvp", _BETA),
     Axis("beta_max", 20.0, "real", positive, "beta at t = T of vp, subvp", _BETA),

@@ -10,7 +10,7 @@ from ..problem import TrainingProblem
 from ..quadratic import QuadraticLoss
 from ..training import train_exact
 from .identity import Value
-from .observables import OBSERVABLES, Curves, Measurement, Scalars
+from .observables import MEASURES, Curves, Measurement, Scalars
 from .problem import training_arguments
 from .recipe import Recipe
 from .result import Result
@@ -23,7 +23,7 @@ def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
     A numerical result that misses its tolerance is no failure: its warning is recorded with it,
     as the scalar `warnings`.
 
-    >>> from rfdiff.sweeps import Grid, Recipe
+    >>> from rfdiff.sweeps import Grid
     >>> point = Grid.of({"n": 50, "m": 16, "n_times": 16}).points[0]
     >>> result = evaluate_point(point, Recipe.of("1e2:1e8:7log", "kl,tau_es"))
     >>> result.curves["kl"].shape, sorted(result.scalars)[:2]
@@ -41,7 +41,7 @@ def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
         taken = Measurement(run, recipe.times, recipe.settings, population)
         for name in recipe.observables:
             begun = time.perf_counter()
-            more_curves, more_scalars = OBSERVABLES[name].measure(taken)
+            more_curves, more_scalars = MEASURES[name](taken)
             timings[name] = time.perf_counter() - begun
             curves.update(more_curves)
             scalars.update(more_scalars)

@@ -65,7 +65,7 @@ def write_parquet(table: Table, path: str | Path, *, timings: bool = False) -> i
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise ArgumentError("a Parquet file needs pyarrow: pip install pyarrow") from None
+        raise ArgumentError("a Parquet file needs pyarrow: pip install 'rfdiff[tables]'") from None
     columns: dict[str, Any] = {"id": table.ids}
     columns |= {name: table.column(name) for name in [*table.axes, *table.scalars]}
     columns |= {name: list(table.curve(name)) for name in table.curves}

@@ -14,7 +14,6 @@ from typing import Any
 from ..errors import ArgumentError
 from .axes import AXES, axis
 from .identity import Point, Value, canonical_json, grid_id, point_id
-from .problem import training_arguments
 
 # More points than anyone waits for: a mistyped range, not a sweep.
 _LARGEST = 10_000_000
@@ -111,13 +110,11 @@ class Grid:
 
     @cached_property
     def points(self) -> list[dict[str, Value]]:
-        """The points in canonical order, each once, checked to go together."""
+        """The points in canonical order, each once."""
         total = sum(map(len, self.blocks))
         if total > _LARGEST:
             raise ArgumentError(f"the grid must have at most {_LARGEST} points, got {total}")
         unique = {point_id(point): point for block in self.blocks for point in block.points()}
-        for point in unique.values():
-            training_arguments(point)
         return sorted(unique.values(), key=sort_key)
 
     @cached_property

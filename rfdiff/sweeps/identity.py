@@ -57,7 +57,7 @@ def point_id(point: Point) -> str:
     Axes that do not apply to the point (value None) are left out.
 
     >>> point_id({"n": 100, "m": 256})[:12]
-    '5a3dcf0d95a3'
+    '8934bcf8cbf0'
     >>> point_id({"m": 256, "n": 100, "sigma": None}) == point_id({"n": 100, "m": 256})
     True
     """

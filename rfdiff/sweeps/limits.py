@@ -8,14 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import FrameType
 
-from threadpoolctl import ThreadpoolController
+from ..threads import blas_threads
 
-# After its time a point is asked to stop; a point inside compiled code does not hear that, and
-# this many seconds later its process ends.
-GRACE_SECONDS = 5.0
+# After its time a point is asked to stop. A point inside compiled code does not hear that; when as
+# much time again has passed, but at most this many seconds, its process ends.
+_LONGEST_GRACE = 5.0
 
 
 class OutOfTime(Exception):
@@ -32,7 +31,7 @@ def one_thread() -> Iterator[None]:
     # Only if something has loaded it: a point of another kind need not pay for the import.
     numba = sys.modules.get("numba")
     threads = numba.get_num_threads() if numba else 0
-    with _controller().limit(limits=1, user_api="blas"):
+    with blas_threads(1):
         if numba:
             numba.set_num_threads(1)
         try:
@@ -42,17 +41,11 @@ def one_thread() -> Iterator[None]:
                 numba.set_num_threads(threads)
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    """Return the process's thread pools; looking for them anew costs more than a small point."""
-    return ThreadpoolController()
-
-
 @contextmanager
 def time_limit(seconds: float | None, *, may_exit: bool) -> Iterator[None]:
     """Raise OutOfTime in a block that takes longer than `seconds`; None is no limit.
 
-    With `may_exit` the whole process ends GRACE_SECONDS later if the block has still not stopped.
+    With `may_exit` the whole process ends some seconds later if the block has still not stopped.
     """
     if seconds is None:
         yield
@@ -62,7 +55,9 @@ def time_limit(seconds: float | None, *, may_exit: bool) -> Iterator[None]:
     if may_exit:
         # A watchdog of the C runtime: compiled code that holds the interpreter cannot block it.
         silent = os.open(os.devnull, os.O_WRONLY)
-        faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True, file=silent)
+        faulthandler.dump_traceback_later(
+            seconds + min(seconds, _LONGEST_GRACE), exit=True, file=silent
+        )
     try:
         with soft:
             yield

@@ -75,20 +75,10 @@ Curves = dict[str, FloatArray]
 Scalars = dict[str, Scalar]
 
 
-@dataclass(frozen=True)
-class Observable:
-    """Something to record.
-
-    Attributes:
-        help: one line for people.
-        measure: returns curves and scalars by name.
-    """
-
-    help: str
-    measure: Callable[[Measurement], tuple[Curves, Scalars]]
+Measure = Callable[[Measurement], tuple[Curves, Scalars]]
 
 
-def _curve(name: str) -> Callable[[Measurement], tuple[Curves, Scalars]]:
+def _curve(name: str) -> Measure:
     def measure(taken: Measurement) -> tuple[Curves, Scalars]:
         estimate = taken.curve(name)
         curves = {name: estimate.value}
@@ -99,7 +89,7 @@ def _curve(name: str) -> Callable[[Measurement], tuple[Curves, Scalars]]:
     return measure
 
 
-def _stopping(curve: str, suffix: str) -> Callable[[Measurement], tuple[Curves, Scalars]]:
+def _stopping(curve: str, suffix: str) -> Measure:
     def measure(taken: Measurement) -> tuple[Curves, Scalars]:
         best = early_stopping(lambda tau: taken.curve_at(curve, tau), taken.tau, curve)
         return {}, {
@@ -125,21 +115,14 @@ def _spectrum(taken: Measurement) -> tuple[Curves, Scalars]:
     }
 
 
-OBSERVABLES: Mapping[str, Observable] = MappingProxyType(
+# One for each of `recipe.OBSERVABLES`.
+MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
-        "kl": Observable("KL by the score integral, with its error", _curve("kl")),
-        "kl_flow": Observable("KL by the probability flow, with its error", _curve("kl_flow")),
-        "kl_sde": Observable("KL by the reverse SDE, with its error", _curve("kl_sde")),
-        "loss_train": Observable("the loss trained on", _curve("loss_train")),
-        "loss_population": Observable("the loss under the law", _curve("loss_population")),
-        "tau_es": Observable("early stopping by kl: time, best and last KL", _stopping("kl", "")),
-        "tau_es_flow": Observable("early stopping by kl_flow", _stopping("kl_flow", "_flow")),
-        "tau_es_sde": Observable("early stopping by kl_sde", _stopping("kl_sde", "_sde")),
-        "tau_es_population": Observable(
-            "early stopping by the population loss", _stopping("loss_population", "_population")
-        ),
-        "spectrum": Observable("largest eigenvalue, trace, rank, participation", _spectrum),
+        **{name: _curve(name) for name in CURVES},
+        "tau_es": _stopping("kl", ""),
+        "tau_es_flow": _stopping("kl_flow", "_flow"),
+        "tau_es_sde": _stopping("kl_sde", "_sde"),
+        "tau_es_population": _stopping("loss_population", "_population"),
+        "spectrum": _spectrum,
     }
 )
-
-DEFAULT_OBSERVABLES = ("kl", "loss_train", "loss_population", "tau_es", "spectrum")

@@ -1,6 +1,6 @@
 """From a point's plain values to the objects that `train_exact` takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -65,3 +65,13 @@ def training_arguments(point: Point) -> dict[str, Any]:
     if point["n"] is not None:
         arguments["n"] = point["n"]
     return {**arguments, "target": make_target(point), "sde": sde}
+
+
+def check_points(points: Iterable[Point]) -> None:
+    """Refuse points whose values do not go together, before any of them is run.
+
+    Raises:
+        ArgumentError: the first such point's fault.
+    """
+    for point in points:
+        training_arguments(point)

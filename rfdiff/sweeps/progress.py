@@ -46,8 +46,8 @@ class Progress:
                 "[{elapsed}, {rate_fmt}{postfix}]",
             )
 
-    def advance(self, work: float, *, failed: bool = False) -> None:
-        """Count a point as done, or failed."""
+    def advance(self, identity: str, work: float, *, failed: bool = False) -> None:
+        """Count a point that is now stored as done, or as failed."""
         self._done += 1
         self._failed += failed
         self._worked += work

@@ -1,8 +1,9 @@
 """What is recorded at every point of a sweep: one τ grid, some observables, where KL is taken."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,23 @@ from ..ranges import parse_numbers
 from ..validation import FloatArray, one_of, positive, training_times
 from .axes import nearest
 from .identity import canonical_json
-from .observables import DEFAULT_OBSERVABLES, OBSERVABLES
 
+OBSERVABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "kl": "KL by the score integral, with its error",
+        "kl_flow": "KL by the probability flow, with its error",
+        "kl_sde": "KL by the reverse SDE, with its error",
+        "loss_train": "the loss trained on",
+        "loss_population": "the loss under the law",
+        "tau_es": "early stopping by kl: its time, the KL there and at the end",
+        "tau_es_flow": "early stopping by kl_flow",
+        "tau_es_sde": "early stopping by kl_sde",
+        "tau_es_population": "early stopping by loss_population",
+        "spectrum": "largest eigenvalue of the Gram, trace, rank, participation ratio",
+    }
+)
+
+DEFAULT_OBSERVABLES = ("kl", "loss_train", "loss_population", "tau_es", "spectrum")
 DEFAULT_TAU = "1e0:1e10:81log"
 
 

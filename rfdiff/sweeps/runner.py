@@ -192,7 +192,7 @@ class _Run:
                 self.held.append(task)
             else:
                 self.tally["elsewhere"] += 1
-                self.progress.advance(cost(task.point), failed=state == "failed")
+                self.progress.advance(task.id, cost(task.point), failed=state == "failed")
         return None
 
     def _collect(self) -> None:
@@ -261,7 +261,7 @@ class _Run:
                 provenance=outcome.provenance,
             )
             self.tally["done"] += 1
-            self.progress.advance(cost(task.point))
+            self.progress.advance(task.id, cost(task.point))
         elif outcome.retryable and self.attempts[task.id] <= self.retries:
             self.waiting.append(task)
         else:
@@ -276,6 +276,6 @@ class _Run:
             provenance=provenance,
         )
         self.tally["failed"] += 1
-        self.progress.advance(cost(task.point), failed=True)
+        self.progress.advance(task.id, cost(task.point), failed=True)
         last = error.rstrip().rsplit("\n", 1)[-1]
         self.progress.say(f"failed: {task.id[:12]} ({last})")

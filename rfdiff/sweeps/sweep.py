@@ -11,6 +11,7 @@ from .executors.dask import Distributed
 from .grid import Grid
 from .integrity import check_pages
 from .preparing import check_belongs, prepare_store
+from .problem import check_points
 from .progress import Progress
 from .recipe import Recipe
 from .runner import Summary, run_store
@@ -74,6 +75,8 @@ def run_sweep(
     if grid is None and shard is not None:
         raise ArgumentError("shard needs a grid to take a part of")
     part = None if shard is None else parse_shard(shard)
+    if grid is not None:
+        check_points(grid.points)
     points = None if grid is None or part is None else shard_of(grid.points, *part)
     path = Path(path)
     recipe = _check(path, grid, recipe, extend)

@@ -102,7 +102,7 @@ class Table:
         try:
             import pandas
         except ImportError:
-            raise ArgumentError("frame needs pandas: pip install pandas") from None
+            raise ArgumentError("frame needs pandas: pip install 'rfdiff[tables]'") from None
         return pandas.DataFrame.from_records(
             self.records(), index=pandas.Index(self.ids, name="id")
         )

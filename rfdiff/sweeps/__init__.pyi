@@ -1,0 +1,15 @@
+from .axes import AXES as AXES
+from .grid import Grid as Grid
+from .identity import canonical_json as canonical_json
+from .identity import point_id as point_id
+from .merge import merge_stores as merge_stores
+from .preparing import JOURNALS as JOURNALS
+from .preparing import prepare_store as prepare_store
+from .recipe import OBSERVABLES as OBSERVABLES
+from .recipe import Recipe as Recipe
+from .runner import Summary as Summary
+from .runner import run_store as run_store
+from .store import Store as Store
+from .sweep import run_sweep as run_sweep
+from .table import Table as Table
+from .table import read_table as read_table
