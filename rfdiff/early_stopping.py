@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from .errors import ArgumentError
 from .estimate import Estimate
@@ -12,6 +11,8 @@ from .validation import FloatArray, training_times
 
 # ln τ is found to this accuracy; the minimum's value is then exact to its square.
 _LOG_TAU_TOLERANCE = 1e-6
+# Points a zoom: curves are computed for many τ at once at little more than the cost of one.
+_ZOOM_POINTS = 17
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,19 @@ def early_stopping(
 
 
 def _refine(curve: Callable[[FloatArray], Estimate], grid: FloatArray, best: int) -> float:
-    """Minimise between the grid neighbours of `best`, in ln τ where both ends allow it."""
+    """Zoom in on the minimum between the grid neighbours of `best`, in ln τ where that exists."""
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     if np.isinf(high):
         high = grid[best]
     if high <= low:
         return float(grid[best])
-    if low == 0.0:
-        found = minimize_scalar(
-            lambda s: float(curve(np.asarray(s))), bounds=(low, high), method="bounded"
-        )
-        return float(found.x)
-    found = minimize_scalar(
-        lambda s: float(curve(np.asarray(np.exp(s)))),
-        bounds=(np.log(low), np.log(high)),
-        method="bounded",
-        options={"xatol": _LOG_TAU_TOLERANCE},
-    )
-    return float(np.exp(found.x))
+    logarithmic = low > 0.0
+    a, b = (np.log(low), np.log(high)) if logarithmic else (low, high)
+    tolerance = _LOG_TAU_TOLERANCE * (1.0 if logarithmic else high)
+    while True:
+        points = np.linspace(a, b, _ZOOM_POINTS)
+        tau = np.exp(points) if logarithmic else points
+        k = int(np.argmin(curve(tau).value))
+        a, b = points[max(k - 1, 0)], points[min(k + 1, _ZOOM_POINTS - 1)]
+        if b - a <= tolerance:
+            return float(tau[k])

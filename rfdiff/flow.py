@@ -16,6 +16,9 @@ from .special import geometric_sum, phi1
 from .threads import blas_threads
 from .validation import FloatArray, finite_array, positive, training_times
 
+# Training times handled at once: bounds the temporaries, and is wide enough for BLAS.
+_CHUNK = 128
+
 
 class GradientFlow:
     """The gradient flow of a quadratic loss, from θ₀, at every training time.
@@ -56,9 +59,14 @@ class GradientFlow:
 
     def theta(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺."""
-        coefficients = self.coefficients(tau)
+        tau = training_times("tau", tau)
+        flat = tau.ravel()
+        out = np.empty((tau.size, *self.theta0.shape))
         with blas_threads(len(self.eigenvalues)):
-            return coefficients @ self.eigenvectors.T
+            for i in range(0, tau.size, _CHUNK):
+                chunk = self.coefficients(flat[i : i + _CHUNK])
+                np.matmul(chunk, self.eigenvectors.T, out=out[i : i + _CHUNK])
+        return out.reshape(*tau.shape, *self.theta0.shape)
 
     def coefficients(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ)V, the parameters in the eigenbasis, shape τ.shape + (d, m)."""
@@ -71,9 +79,13 @@ class GradientFlow:
 
     def loss(self, tau: ArrayLike) -> FloatArray:
         """Return the training loss L(θ(τ)), shape τ.shape, in O(m) a training time."""
-        a = self.coefficients(tau)
-        quadratic_term = (self.eigenvalues * a - 2.0 * self._drive) * a
-        return self.quadratic.constant + quadratic_term.sum(axis=(-2, -1))
+        tau = training_times("tau", tau)
+        flat = tau.ravel()
+        out = np.empty(tau.size)
+        for i in range(0, tau.size, _CHUNK):
+            a = self.coefficients(flat[i : i + _CHUNK])
+            out[i : i + _CHUNK] = ((self.eigenvalues * a - 2.0 * self._drive) * a).sum(axis=(1, 2))
+        return self.quadratic.constant + out.reshape(tau.shape)
 
     def gradient_descent(self, step: float, n_steps: ArrayLike) -> FloatArray:
         """Return θ after n_steps of gradient descent with a step η, in closed form.

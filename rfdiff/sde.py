@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
 from .errors import ArgumentError
 from .quadrature import CumulativeIntegral
@@ -50,7 +49,13 @@ class ForwardSDE(ABC):
             return float(t_min)
         if std >= self.std(self.T):
             return float(self.T)
-        return float(brentq(lambda t: float(self.std(t)) - std, t_min, self.T, xtol=1e-14))
+        low, high = float(t_min), float(self.T)
+        while high - low > 1e-15 * high:
+            middle = 0.5 * (low + high)
+            if middle in (low, high):
+                break
+            low, high = (middle, high) if self.std(middle) < std else (low, middle)
+        return high
 
 
 def evaluation_time(sde: ForwardSDE, t: float, t_min: float) -> float:

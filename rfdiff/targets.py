@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import quad
 from scipy.special import betaln
 
 from .errors import ArgumentError
@@ -21,6 +20,8 @@ from .validation import FloatArray, count, positive, real
 # Grid of the inverse distribution function used for sampling: its error is below 1e-9 of the
 # half width for all the shapes here.
 _SAMPLING_NODES = 20_001
+# A C¹ density vanishing at both ends is integrated to about nodes⁻⁴, below 1e-13.
+_CONSTANT_NODES = 2048
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class CompactTarget:
     @cached_property
     def log_constant(self) -> float:
         """Log of ∫_{−1}^{1} exp(shape)."""
-        value, _ = quad(lambda u: float(np.exp(self.shape(np.asarray(u)))), -1, 1, epsabs=1e-14)
-        return float(np.log(value))
+        u, w = gauss_legendre(_CONSTANT_NODES, -1.0, 1.0)
+        return float(np.log(w @ np.exp(self.shape(u))))
 
     @property
     def support(self) -> tuple[float, float]:
