@@ -1,0 +1,177 @@
+"""Benchmarks: ratios measured in one run, each against a floor or a yardstick and its target.
+
+Usage: python scripts/bench.py [exact] [memory] [yardsticks] …      (all by default)
+
+Every row is: what was timed / against what, the ratio, and the target it should meet. Timings are
+the best of several repetitions, since machines are shared and noisy; compare ratios, not seconds.
+"""
+
+import argparse
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+from numpy.polynomial.hermite_e import hermegauss
+
+import rfdiff
+from rfdiff.mixtures import GaussianMixture, bimodal
+from rfdiff.quadratic import denoising_quadratic
+from rfdiff.quadrature import TimeRule, graded_time_rule
+
+TAU = np.logspace(0, 10, 1000)
+# The paper's own protocol (PyTorch, 16 Swish units, 2000 epochs of batch 32; then the score
+# integral by adaptive quadrature at 21 training times), measured once on a two-core machine.
+PAPER_SECONDS = {"training": 23.0, "quadrature": 72.0}
+PAPER_TIMES = 21
+
+
+def best(work: Callable[[], object], repetitions: int = 3) -> float:
+    """Return the shortest wall time of some repetitions, after one to warm up."""
+    work()
+    seconds = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def row(what: str, ratio: float, target: str, detail: str = "") -> None:
+    """Print one result."""
+    print(f"{what:<74} {ratio:>10.3g}   target {target:<9} {detail}", flush=True)
+
+
+def exact() -> None:
+    """Whole runs and their assembly against LAPACK's eigendecomposition."""
+    run = rfdiff.train_exact(TAU, n=1000, m=2048)
+    eigh = best(lambda: scipy.linalg.eigh(run.quadratic.gram))
+    whole = best(lambda: rfdiff.train_exact(TAU, n=1000, m=2048).kl())
+    row(
+        "train_exact (n=1000, m=2048, 1000 τ) + kl / eigh of the same Gram",
+        whole / eigh,
+        "≤ 2",
+        f"{whole:.2f} s / {eigh:.2f} s",
+    )
+    assembly = best(run.problem.training_quadratic)
+    row("its assembly / eigh", assembly / eigh, "< 1", f"{assembly:.3f} s")
+    seconds = {}
+    for n in (1000, 100_000):
+        problem = rfdiff.train_exact(1.0, n=n, m=512).problem
+        seconds[n] = best(problem.training_quadratic, 5)
+    row(
+        "assembly (m=512) for n=100,000 / for n=1,000",
+        seconds[100_000] / seconds[1000],
+        "≤ 5",
+        f"{seconds[100_000]:.3f} s / {seconds[1000]:.3f} s",
+    )
+
+
+def memory() -> None:
+    """Peak memory of a whole run, in a process of its own, against 4 m² doubles plus 200 MB."""
+    for m in (1024, 2048, 4096):
+        program = textwrap.dedent(f"""
+            import resource, numpy as np, rfdiff
+            rfdiff.train_exact(np.logspace(0, 10, 1000), n=1000, m={m}).kl()
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        """)
+        output = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        allowed = 4 * 8 * m**2 + 200e6
+        peak = int(output.stdout)
+        row(
+            f"peak memory of train_exact + kl (m={m}) / (4 m² doubles + 200 MB)",
+            peak / allowed,
+            "≤ 1",
+            f"{peak / 1e6:.0f} MB",
+        )
+
+
+def noise_quadrature_gram(
+    data: np.ndarray, run: rfdiff.TrainedFlow, n_noise: int, nodes: slice
+) -> np.ndarray:
+    """Assemble G as a careful user would: Gauss–Hermite over the noise of every datum."""
+    z, weights = hermegauss(n_noise)
+    weights = weights / weights.sum() / len(data)
+    rule, sde = run.problem.rule, run.sde
+    gram = np.zeros((run.features.width,) * 2)
+    for t, omega in zip(rule.nodes[nodes], rule.weights[nodes], strict=True):
+        std = float(sde.std(t))
+        for z_k, weight in zip(z, weights, strict=True):
+            h = run.features(data[:, 0] + std * z_k, float(t))
+            gram += (omega * std**2 * weight) * (h.T @ h)
+    return gram
+
+
+def yardsticks() -> None:
+    """What users do today: noise quadrature for G, and the paper's protocol."""
+    run = rfdiff.train_exact(1.0, n=1000, m=1024)
+    ours = best(run.problem.training_quadratic)
+    # Four of 128 nodes, scaled up: all of them cost the same.
+    some, n_noise = slice(0, None, 32), 8
+    start = time.perf_counter()
+    noise_quadrature_gram(run.data, run, n_noise, some)
+    scale = len(run.problem.rule) / len(run.problem.rule.nodes[some])
+    theirs = scale * (time.perf_counter() - start)
+    row(
+        f"noise-quadrature assembly ({n_noise} Gauss–Hermite nodes, m=1024) / ours",
+        theirs / ours,
+        "> 1",
+        f"{theirs:.1f} s / {ours:.3f} s",
+    )
+    t_node = int(np.argmin(np.abs(run.problem.rule.nodes - 0.2)))
+    single = slice(t_node, t_node + 1)
+    rule = TimeRule(run.problem.rule.nodes[single], run.problem.rule.weights[single], 1e-3, 1.0)
+    closed = denoising_quadratic(
+        GaussianMixture.from_points(run.data), run.sde, run.features, rule
+    ).gram
+    gap = np.abs(noise_quadrature_gram(run.data, run, n_noise, single) - closed).max()
+    row(
+        "its relative error in G at one node / 1e-15",
+        gap / np.abs(closed).max() / 1e-15,
+        "",
+        f"{gap / np.abs(closed).max():.1e}: kinks defeat Gauss–Hermite",
+    )
+    curve = best(lambda: rfdiff.train_exact(TAU, n=1000, m=512).kl(), 5)
+    paper = sum(PAPER_SECONDS.values())
+    row(
+        "the paper's protocol (16 units, 21 τ; quoted) / ours (m=512, 1000 τ)",
+        paper / curve,
+        "~ 1000",
+        f"{paper:.0f} s / {curve:.3f} s; per τ {paper / PAPER_TIMES / (curve / len(TAU)):.3g}",
+    )
+    print(f"  floor: eigh at m=512 takes {best(_eigh_of(512), 5):.3f} s")
+
+
+def _eigh_of(m: int) -> Callable[[], object]:
+    gram = denoising_quadratic(
+        bimodal(),
+        rfdiff.VESDE(),
+        rfdiff.draw_features("l1", m, rfdiff.LogSigmaEmbedding(rfdiff.VESDE()), seed=0),
+        graded_time_rule(1e-3, 1.0, 128),
+    ).gram
+    return lambda: scipy.linalg.eigh(gram, driver="evd")
+
+
+SECTIONS = {"exact": exact, "memory": memory, "yardsticks": yardsticks}
+
+
+def main() -> None:
+    """Run the sections named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all by default")
+    chosen = parser.parse_args().sections or list(SECTIONS)
+    unknown = set(chosen) - set(SECTIONS)
+    if unknown:
+        parser.error(f"unknown sections {sorted(unknown)}; choose from {list(SECTIONS)}")
+    for name in chosen:
+        print(f"\n[{name}] {SECTIONS[name].__doc__}")
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main()
