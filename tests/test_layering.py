@@ -32,6 +32,7 @@ LAYERS = {
     "marginal_nodes": 3,
     "reference": 3,
     "time_grids": 3,
+    "schemes": 4,
     "limit_kernels": 4,
     "potential": 4,
     "quadratic": 4,

@@ -23,7 +23,6 @@ _WEYL_0 = np.uint64(0x9E3779B9)
 _WEYL_1 = np.uint64(0xBB67AE85)
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
-_TWO = np.uint64(2)
 
 _LAYERS = 256
 _LAYER_MASK = np.uint64(0xFF)
@@ -48,7 +47,7 @@ def _ziggurat() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     while len(edge) < _LAYERS:
         edge.append(math.sqrt(-2.0 * math.log(area / edge[-1] + math.exp(-0.5 * edge[-1] ** 2))))
     edges = np.array([*edge, 0.0])
-    accept = (edges[1:] / edges[:-1] * 2.0**52).astype(np.uint64)
+    accept = (edges[1:] / edges[:-1] * 2.0**52).astype(np.int64)
     return accept, edges[:-1] * 2.0**-52, np.exp(-0.5 * edges**2)
 
 
@@ -78,7 +77,13 @@ def word_pair(key, path, block, attempt):
 @njit(cache=True, inline="always")
 def uniform(word):
     """Return the uniform number in (0, 1) of a 64-bit word."""
-    return (float(word >> _UNIFORM_SHIFT) + 0.5) * _ULP_53
+    return (float(np.int64(word >> _UNIFORM_SHIFT)) + 0.5) * _ULP_53
+
+
+@njit(cache=True, inline="always")
+def _sign(word):
+    """Return ±1 from the word's sign bit, without a branch that cannot be predicted."""
+    return 1.0 - 2.0 * float(np.int64((word >> _SIGN_SHIFT) & _ONE))
 
 
 @njit(cache=True)
@@ -86,10 +91,10 @@ def _rejected(word, key, path, block, half):
     """Finish a normal whose abscissa fell outside the layer's core, with fresh words."""
     attempt = half
     while True:
-        layer = int(word & _LAYER_MASK)
-        abscissa = word >> _ABSCISSA_SHIFT
+        layer = np.int64(word & _LAYER_MASK)
+        abscissa = np.int64(word >> _ABSCISSA_SHIFT)
         x = float(abscissa) * _SCALE[layer]
-        sign = -1.0 if (word >> _SIGN_SHIFT) & _ONE else 1.0
+        sign = _sign(word)
         if abscissa < _ACCEPT[layer]:
             return sign * x
         attempt += 2
@@ -110,11 +115,10 @@ def _rejected(word, key, path, block, half):
 @njit(cache=True, inline="always")
 def normal(word, key, path, block, half):
     """Return the standard normal that `word`, half 0 or 1 of its block, stands for."""
-    layer = int(word & _LAYER_MASK)
-    abscissa = word >> _ABSCISSA_SHIFT
+    layer = word & _LAYER_MASK
+    abscissa = np.int64(word >> _ABSCISSA_SHIFT)
     if abscissa < _ACCEPT[layer]:
-        x = float(abscissa) * _SCALE[layer]
-        return -x if (word >> _SIGN_SHIFT) & _ONE else x
+        return _sign(word) * (float(abscissa) * _SCALE[layer])
     return _rejected(word, key, path, block, half)
 
 
