@@ -28,8 +28,8 @@ myst_heading_anchors = 3
 # Docstrings are written to be read in a terminal: single backticks mark code.
 default_role = "literal"
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+# Docstrings give shapes and units; NumPy's expanded type aliases would only bury them.
+autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

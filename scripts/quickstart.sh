@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh test
 
 echo "== Two modes at -3 and 3: the paper's target, its law known =="
-rfdiff train --mu 3 --n 1000 --m 512 --out results/quickstart/bimodal
+rfdiff train --mu 3 --n 1000 --m 512 --certify --out results/quickstart/bimodal
 
 echo
 echo "== Eruption times of Old Faithful in minutes: a law nobody knows =="
 rfdiff train --data old_faithful --column eruptions --held-out 0.25 --m 512 \
-    --out results/quickstart/old_faithful
+    --certify --out results/quickstart/old_faithful

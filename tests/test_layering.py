@@ -31,6 +31,7 @@ LAYERS = {
     "features": 3,
     "marginal_nodes": 3,
     "reference": 3,
+    "schemes": 3,
     "time_grids": 3,
     "schemes": 4,
     "limit_kernels": 4,
