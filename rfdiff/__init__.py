@@ -37,7 +37,8 @@ _NAMES = {
     "quadrature": ("graded_time_rule",),
     "sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
     "targets": ("beta", "raised_cosine", "smooth_bump"),
-    "training": ("TrainedFlow", "load", "train_exact"),
+    "trained_flow": ("TrainedFlow",),
+    "training": ("load", "train_exact"),
     "yardstick": ("kde_nll",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

@@ -30,7 +30,7 @@ from .sde import SubVPSDE as SubVPSDE
 from .targets import beta as beta
 from .targets import raised_cosine as raised_cosine
 from .targets import smooth_bump as smooth_bump
-from .training import TrainedFlow as TrainedFlow
+from .trained_flow import TrainedFlow as TrainedFlow
 from .training import load as load
 from .training import train_exact as train_exact
 from .yardstick import kde_nll as kde_nll

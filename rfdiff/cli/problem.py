@@ -13,7 +13,8 @@ from ..mixtures import bimodal
 from ..reference import parse_domain
 from ..sde import SDES, ForwardSDE, evaluation_time
 from ..targets import Target, beta, raised_cosine, smooth_bump
-from ..training import METHODS, train_exact
+from ..trained_flow import METHODS
+from ..training import train_exact
 from ..validation import one_of
 from .options import SDE_OPTIONS, TARGET_OPTIONS
 

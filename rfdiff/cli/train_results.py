@@ -9,7 +9,7 @@ from ..early_stopping import EarlyStopping
 from ..estimate import Estimate
 from ..features import FourierEmbedding
 from ..mixtures import GaussianMixture
-from ..training import Loss, TrainedFlow
+from ..trained_flow import Loss, TrainedFlow
 from ..validation import FloatArray
 from ..yardstick import kde_nll
 from .output import spread, table

@@ -10,7 +10,7 @@ import numpy as np
 from ..early_stopping import early_stopping
 from ..estimate import Estimate
 from ..quadratic import QuadraticLoss
-from ..training import TrainedFlow
+from ..trained_flow import TrainedFlow
 from ..validation import FloatArray
 from .result import Scalar
 

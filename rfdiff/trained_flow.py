@@ -1,0 +1,354 @@
+"""A trained model at every training time: what `train_exact` returns.
+
+Each method answers one question about training times τ; all are thin and call the layers below.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .densities.score_integral import ScoreIntegralDensity
+from .divergences import kl_divergence, negative_log_likelihood
+from .early_stopping import EarlyStopping, early_stopping
+from .errors import ArgumentError
+from .estimate import Estimate
+from .features import RandomFeatures
+from .flow import GradientFlow
+from .mixtures import GaussianMixture
+from .persistence import save_run
+from .problem import TrainingProblem
+from .quadratic import QuadraticLoss
+from .quadrature import graded_time_rule
+from .reference import Domain, parse_domain
+from .score import RandomFeatureScore
+from .sde import ForwardSDE
+from .targets import CompactTarget, Target
+from .validation import FloatArray, between, finite_array, one_of, training_times
+
+Loss = Literal["train", "population", "test"]
+Method = Literal["score-integral"]
+METHODS = ("score-integral",)
+
+# The paper's evaluation time of densities: σ_t = 0.284 for VE-25.
+EVALUATION_TIME = 0.065
+# Width of the default domain, in standard deviations of the outermost modes.
+_DOMAIN_WIDTHS = 7.0
+
+
+def solve(problem: TrainingProblem) -> GradientFlow:
+    """Return the exact gradient flow of a training problem."""
+    return GradientFlow(problem.training_quadratic(), problem.theta0)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFlow:
+    """A trained model at every training time.
+
+    Methods take `tau` (default: the run's own), of any shape; its axes lead in every result.
+    Points, densities, likelihoods and samples are in the data's own units.
+
+    Attributes:
+        tau: training times at which results are given by default.
+        problem: what was trained on what.
+        flow: the gradient flow, with its spectrum.
+    """
+
+    tau: FloatArray
+    problem: TrainingProblem
+    flow: GradientFlow
+
+    @property
+    def quadratic(self) -> QuadraticLoss:
+        """The loss trained on: `gram` (m, m), `cross` (1, m), `constant`."""
+        return self.flow.quadratic
+
+    @property
+    def target(self) -> Target | None:
+        """The law of the data, where it is known."""
+        return self.problem.target
+
+    @property
+    def data(self) -> FloatArray | None:
+        """Training points (n, 1) in their own units; None for population training."""
+        return self.problem.data
+
+    @property
+    def sde(self) -> ForwardSDE:
+        """The forward process."""
+        return self.problem.sde
+
+    @property
+    def features(self) -> RandomFeatures:
+        """The frozen features."""
+        return self.problem.features
+
+    @cached_property
+    def refined(self) -> "TrainedFlow":
+        """The same training with twice the time nodes: the check of the time rule."""
+        rule = self.problem.rule
+        finer = graded_time_rule(rule.t_min, rule.t_max, 2 * len(rule))
+        problem = replace(self.problem, rule=finer)
+        return TrainedFlow(self.tau, problem, solve(problem))
+
+    def theta(self, tau: ArrayLike | None = None) -> FloatArray:
+        """Return θ(τ) = A/√m, shape τ.shape + (1, m)."""
+        return self.flow.theta(self._times(tau))
+
+    def loss(self, kind: Loss = "train", tau: ArrayLike | None = None) -> FloatArray:
+        """Return a denoising loss along training, shape τ.shape.
+
+        Args:
+            kind: "train", the loss trained on; "population", under the target; "test", under
+                the held-out data.
+            tau: training times.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e5, n=50, m=32)
+        >>> bool(run.loss("train") < run.loss("population"))
+        True
+        """
+        tau = self._times(tau)
+        if one_of("kind", kind, ("train", "population", "test")) == "train":
+            return self.flow.loss(tau)
+        quadratic = self._population if kind == "population" else self._test
+        return quadratic(self.flow.theta(tau))
+
+    def score(self, x: ArrayLike, t: float, tau: ArrayLike | None = None) -> FloatArray:
+        """Return s_θ(τ)(x, t) in the data's units, shape τ.shape + x.shape."""
+        units = self.problem.units
+        u = units.to_training(finite_array("x", x))
+        return self.learned_score(tau)(u, self._evaluation_time(t)) / units.scale
+
+    def log_density(
+        self,
+        x: ArrayLike,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> FloatArray:
+        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; −∞ outside the domain."""
+        units = self.problem.units
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        return learned.log_density(units.to_training(finite_array("x", x))) - np.log(units.scale)
+
+    def density(
+        self,
+        x: ArrayLike,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> FloatArray:
+        """Return p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; arguments as in `kl`.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
+        >>> bool(run.density(3.0) > 4 * run.density(0.0))
+        True
+        """
+        return np.exp(self.log_density(x, tau, t=t, method=method, domain=domain))
+
+    def kl(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        method: Method = "score-integral",
+        against: Literal["p0", "pt"] = "p0",
+        t: float | None = None,
+        domain: Domain | float | None = None,
+        certify: bool = False,
+    ) -> Estimate:
+        """Return KL(p‖p̂_{t,θ(τ)}), shape τ.shape, both laws normalised on the domain.
+
+        Args:
+            tau: training times.
+            method: sense of the learned density (Section 6 of docs/notation.md lists them).
+            against: reference p: the target p₀, or its marginal p_t at the evaluation time.
+            t: evaluation time; `default_time` if None.
+            domain: (a, b) in the data's units; `default_domain` if None; `np.inf` for the line,
+                where the divergence is +∞ if the density cannot be normalised.
+            certify: add to the error the change under twice the time nodes (trains once more).
+
+        Raises:
+            ArgumentError: the law of the data is unknown (use `nll`), or a bad choice.
+        """
+        tau = self._times(tau)
+        if self.target is None:
+            raise ArgumentError("kl needs a known target; for data of unknown law use nll()")
+        t = self._evaluation_time(t)
+        law = self.target
+        if one_of("against", against, ("p0", "pt")) == "pt":
+            law = law.diffuse(float(self.sde.scale(t)), float(self.sde.std(t)))
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        estimate = kl_divergence(law, learned)
+        if not certify:
+            return estimate
+        finer = self.refined.kl(tau, method=method, against=against, t=t, domain=domain)
+        return _with_time_rule(estimate, finer)
+
+    def nll(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        on: Literal["test", "train"] = "test",
+        method: Method = "score-integral",
+        t: float | None = None,
+        domain: Domain | float | None = None,
+        certify: bool = False,
+    ) -> Estimate:
+        """Return the negative log-likelihood −(1/n) Σ log p̂(x_i) in nats, in the data's units.
+
+        Args:
+            tau: training times.
+            on: "test" for the held-out points, "train" for the training points.
+            method: sense of the learned density.
+            t: evaluation time.
+            domain: as in `kl`; points outside make the result +∞.
+            certify: as in `kl`.
+        """
+        tau = self._times(tau)
+        problem = self.problem
+        if one_of("on", on, ("test", "train")) == "test":
+            data = self._held_out
+        elif problem.data is None:
+            raise ArgumentError("nll on 'train' needs training data, not the population")
+        else:
+            data = problem.data
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        own = negative_log_likelihood(problem.units.to_training(data), learned)
+        estimate = Estimate(own.value + np.log(problem.units.scale), own.error)
+        if not certify:
+            return estimate
+        finer = self.refined.nll(tau, on=on, method=method, t=t, domain=domain)
+        return _with_time_rule(estimate, finer)
+
+    def early_stopping(self, of: str | None = None, **choices: Any) -> EarlyStopping:
+        """Return τ_es: where a curve is lowest within the run's range of τ, between grid points.
+
+        Args:
+            of: "kl", "nll", "train", "population" or "test"; by default "kl" for a known target
+                and "nll" for data.
+            choices: passed on to `kl` or `nll` (t, domain, method, …).
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(n=100, m=128)
+        >>> run.early_stopping().at
+        'interior'
+        """
+        if of is None:
+            of = "kl" if self.target is not None else "nll"
+        one_of("of", of, ("kl", "nll", "train", "population", "test"))
+        if of in ("kl", "nll"):
+            curve = self.kl if of == "kl" else self.nll
+            quantity = "KL" if of == "kl" else "negative log-likelihood"
+            return early_stopping(lambda tau: curve(tau, **choices), self.tau, quantity)
+        return early_stopping(lambda tau: Estimate(self.loss(of, tau)), self.tau, f"{of} loss")
+
+    def learned_score(self, tau: ArrayLike | None = None) -> RandomFeatureScore:
+        """Return the score at training times, in units of training."""
+        return RandomFeatureScore(self.features, self.theta(tau))
+
+    def learned_density(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> ScoreIntegralDensity:
+        """Return the learned density object at training times, in units of training."""
+        one_of("method", method, METHODS)
+        t = self._evaluation_time(t)
+        return ScoreIntegralDensity(self.learned_score(tau), t, self._training_domain(domain, t))
+
+    @cached_property
+    def default_time(self) -> float:
+        """The evaluation time t of densities: 0.065 for a known target (the paper's).
+
+        For data of unknown law, the t at which σ_t is half of Silverman's bandwidth
+        0.9 min(std, IQR/1.34) n^{−1/5}: the noise must not blur what n points can show.
+        """
+        problem = self.problem
+        t_min, t_max = problem.rule.t_min, problem.rule.t_max
+        if problem.target is not None:
+            return min(max(EVALUATION_TIME, t_min), t_max)
+        u = problem.units.to_training(problem.data)
+        low, high = np.quantile(u, [0.25, 0.75])
+        spread = min(u.std(), (high - low) / 1.34) or u.std() or 1.0
+        return self.sde.time_of_std(0.45 * spread * len(u) ** -0.2, t_min)
+
+    def default_domain(self, t: float | None = None) -> Domain:
+        """Return the domain of densities, in the data's units.
+
+        The outermost modes of the target widened by 7 of their standard deviations, or its
+        support if that is compact; for data of unknown law the range of all points, held-out
+        ones included, widened by 7 σ_t.
+        """
+        problem = self.problem
+        if isinstance(problem.target, GaussianMixture) and (problem.target.stds > 0).all():
+            return problem.target.domain(_DOMAIN_WIDTHS)
+        if isinstance(problem.target, CompactTarget):
+            return problem.target.support
+        known = [points for points in (problem.data, problem.held_out) if points is not None]
+        centres = problem.target.means if problem.target is not None else np.concatenate(known)
+        reach = _DOMAIN_WIDTHS * float(self.sde.std(self._evaluation_time(t))) * problem.units.scale
+        return float(centres.min() - reach), float(centres.max() + reach)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the run to a .npz file; `rfdiff.load` reads it back without training again."""
+        save_run(path, self.tau, self.problem, self.flow)
+
+    def __repr__(self) -> str:
+        n = "population" if self.data is None else f"n={len(self.data)}"
+        finite = self.tau[np.isfinite(self.tau)]
+        span = f"τ = {finite.min():.4g} … {self.tau.max():.4g}" if finite.size else "τ = ∞"
+        law = "data" if self.target is None else _describe(self.target)
+        return f"<TrainedFlow {law}, {n}, m={self.features.width}, {self.tau.size} times, {span}>"
+
+    def _times(self, tau: ArrayLike | None) -> FloatArray:
+        return self.tau if tau is None else training_times("tau", tau)
+
+    def _evaluation_time(self, t: float | None) -> float:
+        rule = self.problem.rule
+        return self.default_time if t is None else between("t", t, rule.t_min, rule.t_max)
+
+    def _training_domain(self, domain: Domain | float | None, t: float) -> Domain:
+        low, high = self.default_domain(t) if domain is None else parse_domain(domain)
+        units = self.problem.units
+        return float(units.to_training(low)), float(units.to_training(high))
+
+    @property
+    def _held_out(self) -> FloatArray:
+        if self.problem.held_out is None:
+            raise ArgumentError("there are no held-out data: pass held_out > 0 with data")
+        return self.problem.held_out
+
+    @cached_property
+    def _population(self) -> QuadraticLoss:
+        if self.target is None:
+            raise ArgumentError("the population loss needs a known target; use 'test' for data")
+        return self.problem.quadratic(self.target)
+
+    @cached_property
+    def _test(self) -> QuadraticLoss:
+        return self.problem.quadratic(self.problem.empirical(self._held_out))
+
+
+def _with_time_rule(estimate: Estimate, finer: Estimate) -> Estimate:
+    """Add to the error what twice the time nodes change; equal infinities agree."""
+    with np.errstate(invalid="ignore"):
+        change = np.where(estimate.value == finer.value, 0.0, np.abs(estimate.value - finer.value))
+    return Estimate(estimate.value, estimate.error + change, "quadrature and time rule")
+
+
+def _describe(target: Target) -> str:
+    if isinstance(target, GaussianMixture):
+        return f"{target.n_components}-component mixture"
+    return f"{type(target).__name__} on {target.support}"
