@@ -94,6 +94,22 @@ def table(columns: Sequence[tuple[str, str, ArrayLike]]) -> str:
     )
 
 
+def wrap(items: Sequence[str], width: int = 96) -> list[str]:
+    """Return lines of items, two blanks between them, broken only between items.
+
+    >>> wrap(["n: 10", "m: 2", "a law: N(0, 1)"], width=12)
+    ['n: 10  m: 2', 'a law: N(0, 1)']
+    """
+    lines = [""]
+    for item in items:
+        joined = f"{lines[-1]}  {item}" if lines[-1] else item
+        if lines[-1] and len(joined) > width:
+            lines.append(item)
+        else:
+            lines[-1] = joined
+    return lines
+
+
 def spread(n: int, at_most: int) -> list[int]:
     """Return up to `at_most` positions of n, evenly spread, both ends among them.
 

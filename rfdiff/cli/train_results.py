@@ -12,7 +12,7 @@ from ..mixtures import GaussianMixture
 from ..trained_flow import Loss, TrainedFlow
 from ..validation import FloatArray
 from ..yardstick import kde_nll
-from .output import spread, table
+from .output import spread, table, wrap
 
 _ROWS = 11
 
@@ -77,13 +77,13 @@ class TrainResults:
             columns.append(("gap", ".2e", gap[rows]))
         curves = {} if self.kl is None else {"KL": self.kl}
         curves |= {f"{on} NLL": curve for on, curve in self.nll.items()}
-        for name, curve in curves.items():
-            columns.append((name, ".5f", curve.value[rows]))
-        main = next(iter(curves.values()), None) if self.kl is not None else self.nll.get("test")
-        if main is not None:
-            columns.append(("± error", ".0e", main.error[rows]))
-        lines = [f"{key}: {value}" for key, value in settings(self).items()]
-        return "\n".join(["  ".join(lines), "", table(columns), "", *self._conclusions()])
+        columns += [(name, ".5f", curve.value[rows]) for name, curve in curves.items()]
+        # Of the curve that decides: KL where the law is known, else the held-out likelihood.
+        deciding = self.kl if self.kl is not None else self.nll.get("test", self.nll.get("train"))
+        if deciding is not None:
+            columns.append(("± error", ".0e", deciding.error[rows]))
+        heading = [f"{key}: {value}" for key, value in settings(self).items()]
+        return "\n".join([*wrap(heading), "", table(columns), "", *self._conclusions()])
 
     def _conclusions(self) -> list[str]:
         lines = [_sentence(best) for best in self.best.values()]
