@@ -118,10 +118,7 @@ def table_of(path):
     """Return everything of a store's table that must not depend on how it was made."""
     with Store.open(path) as store:
         table = read_table(store)
-    content = [
-        (point, dict(result.scalars))
-        for point, result in zip(table.points, table.results, strict=True)
-    ]
+    scalars = [dict(result.scalars) for result in table.results]
     curves = [{k: v.tobytes() for k, v in result.curves.items()} for result in table.results]
     return table.ids, table.points, scalars, curves
 

@@ -50,7 +50,7 @@ def connect(path: Path, mode: str, called: Path | None = None) -> sqlite3.Connec
         StoreError: a file that is no SQLite file, no store, or a store of a newer schema.
     """
     called = called or path
-    _check_magic(path)
+    _check_magic(path, called)
     with reporting(called):
         try:
             return _connect(path, "mode=rwc" if mode == "make" else "mode=rw", called, mode)
@@ -83,7 +83,7 @@ def _connect(path: Path, query: str, called: Path, mode: str) -> sqlite3.Connect
     return connection
 
 
-def _check_magic(path: Path) -> None:
+def _check_magic(path: Path, called: Path) -> None:
     """Refuse what is no SQLite file before SQLite touches it; an empty file is a new store."""
     try:
         with open(path, "rb") as file:
@@ -91,9 +91,9 @@ def _check_magic(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StoreError(f"{path}: cannot be opened ({error.strerror})") from None
+        raise StoreError(f"{called}: cannot be opened ({error.strerror})") from None
     if head and head != _MAGIC:
-        raise StoreError(f"{path}: is not a store of rfdiff, or is damaged")
+        raise StoreError(f"{called}: is not a store of rfdiff, or is damaged")
 
 
 def _check_owner(path: Path, connection: sqlite3.Connection) -> None:

@@ -10,9 +10,10 @@ import secrets
 import time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
-from ..errors import SchedulerError
+from ..errors import SchedulerError, StoreError
 from .executors import Backend
 from .identity import point_id
 from .progress import Progress
@@ -23,6 +24,8 @@ from .tasks import Evaluate, Outcome, Task, execute
 
 # How often, in seconds, a waiting runner looks whether it was asked to stop.
 _PATIENCE = 0.25
+
+_SAFE = "what is done is stored, and the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,16 @@ class _Run:
         try:
             self._work()
             finished = True
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; what is done is stored, the same command goes on"
+            ) from error
         finally:
             self.progress.close()
             self.backend.close(kill=not finished)
-            self.store.release(self.owner)
+            # Marks are advice: a disk too full to take them back may keep them.
+            with nullcontext() if finished else suppress(StoreError):
+                self.store.release(self.owner)
         after = self.store.counts()
         return Summary(
             already=before.done,
@@ -211,9 +220,7 @@ class _Run:
 
     def _outcome(self, future: "Future[Outcome]") -> Outcome:
         if future.cancelled():
-            raise SchedulerError(
-                "the scheduler was lost; what is done is stored, and the same command continues"
-            )
+            raise SchedulerError(f"the scheduler was lost; {_SAFE}")
         return future.result()
 
     def _try_suspects(self) -> None:
