@@ -3,7 +3,6 @@
 The light ones stand for a training: a result that depends on the point alone, a known duration.
 """
 
-import ctypes
 import os
 import signal
 import time
@@ -85,7 +84,7 @@ def endless(point, recipe):
 def deaf(point, recipe):
     """Never end at one n, in compiled code that holds the interpreter."""
     if point["n"] == BAD:
-        ctypes.PyDLL(None).sleep(60)
+        sum(range(10**12))
     return light(point, recipe)
 
 

@@ -106,7 +106,11 @@ class _Run:
         self._line_up()
         tasks = [*self.waiting, *self.held]
         self.progress.start(
-            before.done, before.done + len(tasks), sum(cost(task.point) for task in tasks)
+            before.total - len(tasks), before.total, sum(cost(task.point) for task in tasks)
+        )
+        failed = f", {before.failed} have failed" if before.failed else ""
+        self.progress.say(
+            f"{before.done} of {before.total} points are done already{failed}, {len(tasks)} to do"
         )
         finished = False
         try:

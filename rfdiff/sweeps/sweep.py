@@ -69,9 +69,7 @@ def run_sweep(
     if jobs is not None:
         count("jobs", jobs, 0)
     if scheduler is not None and jobs is not None:
-        raise ArgumentError(
-            "jobs and scheduler exclude each other: a scheduler has its own workers"
-        )
+        raise ArgumentError("jobs must not be set with a scheduler, which has its own workers")
     if grid is None and shard is not None:
         raise ArgumentError("shard needs a grid to take a part of")
     part = None if shard is None else parse_shard(shard)
