@@ -45,9 +45,9 @@ def light(point, recipe):
 
 
 def logged(point, recipe):
-    """A light point of some ten milliseconds that says when it starts."""
+    """A light point of some twenty milliseconds that says when it starts."""
     log(f"start {point_id(point)}")
-    time.sleep(0.008)
+    time.sleep(0.018)
     return light(point, recipe)
 
 
