@@ -5,16 +5,19 @@ c = C(1 − v²/v_T²), and the clock u = −ln v (v = σ_t/r), the density q of
 
     ∂q/∂u = ∂/∂ξ [ (v/S)² (∂q/∂ξ − q ∂ψ/∂ξ) ],   ψ = 2∫s dx + K²ξ²/2 − (2C/v_T²) S ξ.
 
-    mass       (n, 3, L, N+1)  mass at the nodes of three grids (every fourth, every second and
-                               every node of N equal cells) under L step sizes H, H/2, H/4, …
-    drop       (n, k, N)       ψ(ξ_{i+1}) − ψ(ξ_i) on the finest cells at k = 2^{L−1} times
-    mobility   (n, k)          (v/S)² at those times
-    order      (k, m)          features sorted by their kink at each time
-    kinks      (k, m)          κ_j in that order, ±∞ allowed
-    slopes     (k, m)          w_j/(c(t)√m) in that order; intercepts: b_j/(c(t)√m)
-    scale      (k,)            r; middle (k,): c; half_width (n, k): S; growth: K; tilt: 2C/v_T²
+    mass         (n, 3, L, N+1)  mass at the nodes of three grids (every fourth, every second and
+                                 every node of N cells) under L step sizes H, H/2, H/4, …
+    nodes        (n, N+1)        ξ of the finest grid
+    conductance  (n, 3, 2, N)    of each grid: 1/(δ_i w_i) and 1/(δ_i w_{i+1}) for δ_i the cell and
+                                 w_i the length a node owns
+    drop         (n, k, N)       ψ(ξ_{i+1}) − ψ(ξ_i) on the finest cells at k = 2^{L−1} times
+    mobility     (n, k)          (v/S)² at those times
+    order        (k, m)          features sorted by their kink at each time
+    kinks        (k, m)          κ_j in that order, ±∞ allowed
+    slopes       (k, m)          w_j/(c(t)√m) in that order; intercepts: b_j/(c(t)√m)
+    scale        (k,)            r; middle (k,): c; half_width (n, k): S; growth: K; tilt: 2C/v_T²
 
-Fluxes are exponentially fitted (Scharfetter–Gummel), (v/Sδ)² [B(−Δψ) q_i − B(Δψ) q_{i+1}] with
+Fluxes are exponentially fitted (Scharfetter–Gummel), (v/S)² [B(−Δψ) q_i − B(Δψ) q_{i+1}]/δ with
 B(z) = z/(e^z − 1): exact where no current flows, second order in δ. Steps are implicit Euler.
 """
 
@@ -50,23 +53,17 @@ def _bernoulli(z):
 
 
 @njit(cache=True)
-def _rates(drop, stride, factor, up, down):
-    """Fill the rates i → i+1 and i+1 → i between every `stride`-th node.
-
-    They act on masses: the end nodes own half a cell, so their rates outwards are doubled.
-    """
-    cells = len(drop) // stride
-    for i in range(cells):
+def _rates(drop, stride, mobility, conductance, up, down):
+    """Fill the rates of mass i → i+1 and i+1 → i between every `stride`-th node."""
+    for i in range(len(drop) // stride):
         z = drop[i * stride]
         for j in range(1, stride):
             z += drop[i * stride + j]
         size = abs(z)
         small = _bernoulli(size)
         large = small + size
-        down[i] = factor * (small if z > 0.0 else large)
-        up[i] = factor * (large if z > 0.0 else small)
-    up[0] *= 2.0
-    down[cells - 1] *= 2.0
+        up[i] = mobility * conductance[0, i] * (large if z > 0.0 else small)
+        down[i] = mobility * conductance[1, i] * (small if z > 0.0 else large)
 
 
 @njit(cache=True)
@@ -92,7 +89,7 @@ def _implicit_step(mass, cells, h, up, down, inverse):
 
 
 @njit(cache=True, parallel=True)
-def advance(mass, drop, mobility, h, edge):
+def advance(mass, drop, mobility, conductance, h, edge):
     """Advance every grid and step size by one step H = `h`; `edge` keeps the largest end mass."""
     n, _, levels, nodes = mass.shape
     times = drop.shape[1]
@@ -102,7 +99,7 @@ def advance(mass, drop, mobility, h, edge):
             for g in range(GRIDS):
                 stride = 1 << (GRIDS - 1 - g)
                 cells = (nodes - 1) // stride
-                _rates(drop[p, k], stride, mobility[p, k] * 0.25 * cells * cells, up, down)
+                _rates(drop[p, k], stride, mobility[p, k], conductance[p, g], up, down)
                 for level in range(levels):
                     every = times >> level
                     if (k + 1) % every == 0:
@@ -121,7 +118,7 @@ def _grid_drop(xi, xi_next, width, growth, tilt):
 
 @njit(cache=True, parallel=True)
 def rectified_drops(
-    thetas, order, kinks, slopes, intercepts, scale, middle, half_width, growth, tilt, drop
+    thetas, order, kinks, slopes, intercepts, scale, middle, half_width, nodes, growth, tilt, drop
 ):
     """Fill drop (n, k, N) for ReLU scores θ (n, m): exact, since 2∫s dx is piecewise quadratic."""
     n, times, cells = drop.shape
@@ -138,7 +135,7 @@ def rectified_drops(
             passed = 0
             left, xi = r * (c - width), -1.0
             for i in range(cells):
-                xi_next = -1.0 + 2.0 * (i + 1) / cells
+                xi_next = nodes[p, i + 1]
                 right = r * (c + width * xi_next)
                 total = 0.0
                 while passed < m and kinks[k, passed] < right:
@@ -158,16 +155,10 @@ def rectified_drops(
 
 
 @njit(cache=True, parallel=True)
-def sampled_drops(scores, weights, scale, width, growth, tilt, drop):
-    """Fill drop (n, N) at one time from scores (n, N, g) at Gauss points of each cell.
-
-    The weights (g,) integrate over a cell of ξ; the grid is common to all rows.
-    """
-    n, cells, points = scores.shape
+def sampled_drops(integrals, scale, width, nodes, growth, tilt, drop):
+    """Fill drop (n, N) at one time from ∫s dξ (n, N) over the cells of one grid for all rows."""
+    n, cells = integrals.shape
     for p in prange(n):
         for i in range(cells):
-            total = 0.0
-            for j in range(points):
-                total += weights[j] * scores[p, i, j]
-            xi, xi_next = -1.0 + 2.0 * i / cells, -1.0 + 2.0 * (i + 1) / cells
-            drop[p, i] = 2.0 * scale * width * total + _grid_drop(xi, xi_next, width, growth, tilt)
+            motion = _grid_drop(nodes[i], nodes[i + 1], width, growth, tilt)
+            drop[p, i] = 2.0 * scale * width * integrals[p, i] + motion

@@ -52,6 +52,7 @@ class RectifiedDrops:
             clock.scale[part],
             grid.middle(v),
             grid.half_width(v),
+            grid.nodes(cells),
             grid.growth,
             grid.tilt,
             out,
@@ -70,16 +71,18 @@ class SampledDrops:
         self, rows: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
     ) -> FloatArray:
         """Return the drops of ψ, shape (len(rows), len(part), cells)."""
-        offsets, weights = gauss_legendre(3, 0.0, 2.0 / cells)
-        xi = (-1.0 + 2.0 * np.arange(cells) / cells)[:, None] + offsets
+        offsets, weights = gauss_legendre(3, 0.0, 1.0)
+        nodes = grid.nodes(cells)[0]
+        lengths = np.diff(nodes)
+        xi = nodes[:-1, None] + lengths[:, None] * offsets
         v, times, scale = clock.v[part], clock.times[part], clock.scale[part]
         middle, width = grid.middle(v), grid.half_width(v)[0]
+        growth, tilt = grid.growth, grid.tilt
         out = np.empty((len(rows), len(times), cells))
         for k, t in enumerate(times):
             s = self._evaluate(rows, scale[k] * (middle[k] + width[k] * xi), float(t))
-            s = np.ascontiguousarray(s)
-            growth, tilt = grid.growth, grid.tilt
-            kernels.sampled_drops(s, weights, scale[k], width[k], growth, tilt, out[:, k])
+            integrals = (s * weights).sum(-1) * lengths
+            kernels.sampled_drops(integrals, scale[k], width[k], nodes, growth, tilt, out[:, k])
         return out
 
     def _evaluate(self, rows: np.ndarray, x: FloatArray, t: float) -> FloatArray:

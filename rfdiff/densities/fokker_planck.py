@@ -25,13 +25,14 @@ _FLOOR = 1e-300
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The density of ξ at the end, on cells + 1 nodes, for each row.
+    """The density of ξ at the end, on cells + 1 nodes that own `lengths`, for each row.
 
     `log_density`, `time_error` and `space_error` (of the logarithm) have shape (n, cells + 1);
     `defect` (n,) is what extrapolation adds to a mass of one before it is taken out again;
     `edge` (n,) is the largest mass ever found at an end of the grid.
     """
 
+    lengths: FloatArray
     log_density: FloatArray
     time_error: FloatArray
     space_error: FloatArray
@@ -40,7 +41,7 @@ class Solution:
 
     def mean_errors(self) -> tuple[FloatArray, FloatArray]:
         """Return the means of the errors in time and in space under the density itself, (n,)."""
-        weights = np.exp(self.log_density) * node_weights(self.log_density.shape[-1] - 1)
+        weights = np.exp(self.log_density) * self.lengths
         return (weights * self.time_error).sum(-1), (weights * self.space_error).sum(-1)
 
 
@@ -54,7 +55,7 @@ def solve(
 ) -> Solution:
     """Carry the prior, given by its log density of ξ (n, cells + 1), through the clock."""
     mass, edge = march(drops, rows, grid, clock, cells, log_prior)
-    return _extrapolate(mass, edge)
+    return _extrapolate(mass, edge, grid)
 
 
 def march(
@@ -67,10 +68,15 @@ def march(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the masses (n, 3, levels, cells + 1) at the end, and the largest at an edge (n,)."""
     mass = np.zeros((len(rows), kernels.GRIDS, clock.levels, cells + 1))
+    conductance = np.zeros((len(rows), kernels.GRIDS, 2, cells))
     for g in range(kernels.GRIDS):
         stride = 1 << (kernels.GRIDS - 1 - g)
-        start = np.exp(log_prior[:, ::stride]) * node_weights(cells // stride)
-        mass[:, g, :, : cells // stride + 1] = (start / start.sum(-1, keepdims=True))[:, None]
+        n = cells // stride
+        lengths, gaps = grid.lengths(n), np.diff(grid.nodes(n))
+        start = np.exp(log_prior[:, ::stride]) * lengths
+        mass[:, g, :, : n + 1] = (start / start.sum(-1, keepdims=True))[:, None]
+        conductance[:, g, 0, :n] = 1.0 / (gaps * lengths[:, :-1])
+        conductance[:, g, 1, :n] = 1.0 / (gaps * lengths[:, 1:])
     edge = np.zeros(len(rows))
     for part in clock.parts():
         drop = drops(rows, grid, clock, part, cells)
@@ -80,20 +86,13 @@ def march(
                 f"[{clock.times[part][-1]:.6g}, {clock.times[part][0]:.6g}]"
             )
         mobility = (clock.v[part] / grid.half_width(clock.v[part])) ** 2
-        kernels.advance(mass, drop, mobility, clock.step, edge)
+        kernels.advance(mass, drop, mobility, conductance, clock.step, edge)
     return mass, edge
 
 
-def node_weights(cells: int) -> FloatArray:
-    """Trapezoidal weights on ξ ∈ [−1, 1]: an end node owns half a cell."""
-    weights = np.full(cells + 1, 2.0 / cells)
-    weights[[0, -1]] *= 0.5
-    return weights
-
-
-def _normalised(log_density: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _normalised(log_density: FloatArray, lengths: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the log density normalised on its grid, and the mass it had."""
-    mass = (np.exp(log_density) * node_weights(log_density.shape[-1] - 1)).sum(-1)
+    mass = (np.exp(log_density) * lengths).sum(-1)
     return log_density - np.log(mass)[:, None], mass
 
 
@@ -108,29 +107,36 @@ def _combine(weights: FloatArray, logs: FloatArray) -> FloatArray:
     return sum(weight * logs[:, level] for level, weight in enumerate(weights))
 
 
-def _extrapolate(mass: FloatArray, edge: FloatArray) -> Solution:
+def _extrapolate(mass: FloatArray, edge: FloatArray, grid: MovingGrid) -> Solution:
     levels, cells = mass.shape[2], mass.shape[3] - 1
     weights, lower_weights = _step_weights(levels), _step_weights(levels - 1)
     limits = []
     for g in range(kernels.GRIDS):
         n = cells >> (kernels.GRIDS - 1 - g)
-        logs = np.log(np.maximum(mass[:, g, :, : n + 1] / node_weights(n), _FLOOR))
-        limits.append(_normalised(_combine(weights, logs))[0])
+        lengths = grid.lengths(n)
+        logs = np.log(np.maximum(mass[:, g, :, : n + 1] / lengths[:, None], _FLOOR))
+        limits.append(_normalised(_combine(weights, logs), lengths)[0])
     lower, higher = (
-        _normalised(_combine(lower_weights, part))[0] for part in (logs[:, :-1], logs[:, 1:])
+        _normalised(_combine(lower_weights, part), lengths)[0]
+        for part in (logs[:, :-1], logs[:, 1:])
     )
     coarse, medium, fine = limits
-    extrapolated, mass_before = _normalised(fine + _correction(fine, medium))
-    before, _ = _normalised(medium + _correction(medium, coarse))
-    xi = np.linspace(-1.0, 1.0, cells + 1)
+    extrapolated, mass_before = _normalised(fine + _correction(fine, medium), lengths)
+    before, _ = _normalised(medium + _correction(medium, coarse), grid.lengths(cells // 2))
+    eta = np.linspace(-1.0, 1.0, cells + 1)
     gap = np.abs(extrapolated[:, ::2] - before)
-    space_error = np.stack([np.interp(xi, xi[::2], row) for row in gap])
+    space_error = np.stack([np.interp(eta, eta[::2], row) for row in gap])
     return Solution(
-        extrapolated, np.abs(higher - lower), space_error, np.abs(mass_before - 1.0), edge
+        lengths,
+        extrapolated,
+        np.abs(higher - lower),
+        space_error,
+        np.abs(mass_before - 1.0),
+        edge,
     )
 
 
 def _correction(fine: FloatArray, coarse: FloatArray) -> FloatArray:
     """Return Richardson's (fine − coarse)/3, known at the coarse nodes, at all fine nodes."""
-    xi = np.linspace(-1.0, 1.0, fine.shape[-1])
-    return CubicSpline(xi[::2], (fine[:, ::2] - coarse) / 3.0, axis=1)(xi)
+    eta = np.linspace(-1.0, 1.0, fine.shape[-1])
+    return CubicSpline(eta[::2], (fine[:, ::2] - coarse) / 3.0, axis=1)(eta)

@@ -5,7 +5,8 @@ whatever the forward process. The grid y = c + S ξ, ξ ∈ [−1, 1], shrinks w
 
     S² = a² + K²v²,   c = C (1 − v²/v_T²),
 
-so that a marginal nearly stands still on it. Each row (training time) has its own a.
+so that a marginal nearly stands still on it. Its nodes ξ = sinh(κη)/sinh κ, η equally spaced, lie
+densest in the middle: far tails cost few of them. Each row (training time) has its own a and κ.
 """
 
 from dataclasses import dataclass, replace
@@ -19,24 +20,33 @@ from ..validation import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class MovingGrid:
-    """The grid y = C(1 − v²/v_T²) + ξ √(a² + K²v²).
+    """The grid y = C(1 − v²/v_T²) + ξ √(a² + K²v²), ξ = sinh(κη)/sinh κ.
 
     Args:
         centre: C.
         reach: a of each row, shape (n,).
         growth: K.
+        core: length in y about the centre, at the end, on which nodes are nearly equally spaced.
         v_start: v_T.
+        v_end: v at the end.
     """
 
     centre: float
     reach: FloatArray
     growth: float
+    core: float
     v_start: float
+    v_end: float
 
     @property
     def tilt(self) -> float:
         """2C/v_T², from the motion of the centre."""
         return 2.0 * self.centre / self.v_start**2
+
+    @property
+    def grading(self) -> FloatArray:
+        """κ of each row, shape (n,)."""
+        return np.arcsinh(self.half_width(np.array([self.v_end]))[:, 0] / self.core)
 
     def middle(self, v: FloatArray) -> FloatArray:
         """Return c at noise ratios v."""
@@ -50,10 +60,28 @@ class MovingGrid:
         """Return the grid of some rows."""
         return replace(self, reach=self.reach[index])
 
+    def nodes(self, cells: int) -> FloatArray:
+        """Return ξ of the nodes, shape (n, cells + 1)."""
+        kappa = self.grading[:, None]
+        return np.sinh(kappa * np.linspace(-1.0, 1.0, cells + 1)) / np.sinh(kappa)
+
+    def lengths(self, cells: int) -> FloatArray:
+        """Return the length of ξ that each node owns, shape (n, cells + 1): dξ/dη times its η."""
+        kappa = self.grading[:, None]
+        density = kappa * np.cosh(kappa * np.linspace(-1.0, 1.0, cells + 1)) / np.sinh(kappa)
+        lengths = density * (2.0 / cells)
+        lengths[:, [0, -1]] *= 0.5
+        return lengths
+
+    def eta(self, xi: FloatArray) -> FloatArray:
+        """Return η of coordinates ξ (n, N)."""
+        kappa = self.grading[:, None]
+        return np.arcsinh(xi * np.sinh(kappa)) / kappa
+
     def points(self, v: float, cells: int) -> FloatArray:
         """Return the nodes y at one noise ratio, shape (n, cells + 1)."""
         v = np.array([v])
-        return self.middle(v) + self.half_width(v) * np.linspace(-1.0, 1.0, cells + 1)
+        return self.middle(v) + self.half_width(v) * self.nodes(cells)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,8 @@ from .moving_grid import Clock, MovingGrid
 
 # The prior is followed to this many standard deviations: K of the moving grid.
 _WIDTHS = 8.0
+# The wanted domain is this many times as long as the core of the grid.
+_CORE = 6.0
 # The most mass allowed at an end of the grid, the factor of a widening, and how many there may be.
 _EDGE_MASS = 1e-8
 _WIDEN = 1.3
@@ -28,9 +30,9 @@ _WIDENINGS = 40
 # The pilot: cells, and steps for each e-fold of the noise ratio.
 _PILOT_CELLS = 128
 _PILOT_STEPS = 6.0
-# The first solve: steps for each e-fold; cells for each v at t, doubled from the fewest.
+# The first solve: steps for each e-fold; cells for each v in the core, doubled from the fewest.
 _STEPS = 10.0
-_CELLS = 4.0
+_CELLS = 8.0
 _FEWEST_CELLS = 400
 _FIRST_CELLS = 1600
 # Steps and cells may be doubled this often beyond the first solve.
@@ -77,12 +79,12 @@ class ReverseProblem:
         v_start, v_end = self._v(self.sde.T), self._v(self.t)
         ends = np.abs(self.prior.domain(_WIDTHS)) / float(self.sde.scale(self.sde.T))
         growth = max(_WIDTHS, float(ends.max()) / v_start)
-        centre, reach = 0.0, growth * v_end
+        centre, reach, core = 0.0, growth * v_end, growth * v_end
         if wanted is not None:
             low, high = np.array(wanted) / float(self.sde.scale(self.t))
             centre = 0.5 * (low + high) / (1.0 - (v_end / v_start) ** 2)
-            reach = max(reach, 0.5 * (high - low))
-        return MovingGrid(centre, np.full(self.n_rows, reach), growth, v_start)
+            reach, core = max(reach, 0.5 * (high - low)), max(core, (high - low) / _CORE)
+        return MovingGrid(centre, np.full(self.n_rows, reach), growth, core, v_start, v_end)
 
     def _v(self, t: float) -> float:
         return float(noise_ratio(self.sde, t))
@@ -116,7 +118,7 @@ def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> l
     first_steps = int(np.ceil(_STEPS * problem.log_ratio()))
     most = (_FIRST_CELLS << _DOUBLINGS, first_steps << _DOUBLINGS)
     waiting: dict[tuple[int, int], list[int]] = {}
-    for row, cells in enumerate(_first_cells(problem, grid)):
+    for row, cells in enumerate(_first_cells(grid)):
         waiting.setdefault((cells, first_steps), []).append(row)
     solved: dict[int, SolvedRow] = {}
     while waiting:
@@ -128,7 +130,8 @@ def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> l
             in_time, in_space = solution.mean_errors()
             for i, row in enumerate(batch):
                 solved[row] = _row(solution, i, cells, steps)
-                if in_time[i] + in_space[i] > tolerance:
+                escaping = solution.edge[i] > tolerance
+                if in_time[i] + in_space[i] > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
                     if finer[0] <= most[0] and finer[1] <= most[1]:
                         waiting.setdefault(finer, []).append(row)
@@ -137,9 +140,10 @@ def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> l
     return rows
 
 
-def _first_cells(problem: ReverseProblem, grid: MovingGrid) -> list[int]:
-    v = float(noise_ratio(problem.sde, problem.t))
-    needed = _CELLS * 2.0 * grid.half_width(np.array([v]))[:, 0] / v
+def _first_cells(grid: MovingGrid) -> list[int]:
+    """Cells as wide in the core as v over `_CELLS`, between the fewest and the most."""
+    finest = grid.half_width(np.array([grid.v_end]))[:, 0] * grid.grading / np.sinh(grid.grading)
+    needed = 2.0 * _CELLS * finest / grid.v_end
     doublings = np.ceil(np.log2(np.maximum(needed / _FEWEST_CELLS, 1.0)))
     return np.minimum(_FEWEST_CELLS * 2**doublings, _FIRST_CELLS).astype(int).tolist()
 

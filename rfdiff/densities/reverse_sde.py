@@ -140,10 +140,10 @@ class ReverseSDEDensity:
         """Return the distribution function P̂(X ≤ x), shape (…) + x.shape."""
         x = np.asarray(x, dtype=np.float64)
         flat = x.ravel()
-        xi = self._xi(flat)
+        eta = self._grid.eta(np.clip(self._xi(flat), -1.0, 1.0))
         out = np.empty((len(self._rows), flat.size))
         for i, spline in enumerate(self._cumulative):
-            out[i] = np.clip(spline(np.clip(xi[i], -1.0, 1.0)), 0.0, 1.0)
+            out[i] = np.clip(spline(eta[i]), 0.0, 1.0)
         return out.reshape(self.shape + x.shape)
 
     def mean_log_density(self, law: Any) -> Estimate:
@@ -176,7 +176,9 @@ class ReverseSDEDensity:
         """Panels on which the law and every row are resolved."""
         edges = reference.edges
         cells = np.array([row.cells for row in self._rows])
-        finest = float((2.0 * self._width / cells).min() * self.sde.scale(self.t))
+        kappa = self._grid.grading
+        finest = float((2.0 * self._width * kappa / np.sinh(kappa) / cells).min())
+        finest *= float(self.sde.scale(self.t))
         n = int(np.ceil((edges[-1] - edges[0]) / (_CELLS_PER_PANEL * finest)))
         return np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], n + 1)]))
 
@@ -185,24 +187,24 @@ class ReverseSDEDensity:
         x = np.asarray(x, dtype=np.float64)
         flat = x.ravel()
         xi = self._xi(flat)
+        eta = self._grid.eta(np.clip(xi, -1.0, 1.0))
         value, error = np.empty(xi.shape), np.empty(xi.shape)
         log_width = np.log(self._width * float(self.sde.scale(self.t)))
         for i, (row, spline) in enumerate(zip(self._rows, self._splines, strict=True)):
-            inside = np.clip(xi[i], -1.0, 1.0)
-            nodes = np.linspace(-1.0, 1.0, row.cells + 1)
-            value[i] = spline(inside) - log_width[i]
-            error[i] = np.interp(inside, nodes, row.log_error)
-            below, above = xi[i] < -1.0, xi[i] > 1.0
-            for beyond, end in ((below, -1.0), (above, 1.0)):
-                fall = (spline(end) - spline(end * (1.0 - _CHORD))) / _CHORD
-                change = min(float(fall), 0.0) * (np.abs(xi[i][beyond]) - 1.0)
+            value[i] = spline(eta[i]) - log_width[i]
+            error[i] = np.interp(eta[i], np.linspace(-1.0, 1.0, row.cells + 1), row.log_error)
+            for end in (-1.0, 1.0):
+                beyond = xi[i] * end > 1.0
+                inner = float(self._grid.eta(np.full_like(xi, end * (1.0 - _CHORD)))[i, 0])
+                fall = float(spline(end) - spline(inner)) / _CHORD
+                change = min(fall, 0.0) * (np.abs(xi[i, beyond]) - 1.0)
                 value[i, beyond] += change
                 error[i, beyond] += np.abs(change)
         return value.reshape(self.shape + x.shape), error.reshape(self.shape + x.shape)
 
     @cached_property
     def _splines(self) -> list[CubicSpline]:
-        """Splines of log q(ξ), one for each row."""
+        """Splines of log q(ξ) in η, one for each row."""
         return [
             CubicSpline(np.linspace(-1.0, 1.0, row.cells + 1), row.log_density)
             for row in self._rows
@@ -210,14 +212,15 @@ class ReverseSDEDensity:
 
     @cached_property
     def _cumulative(self) -> list[CubicSpline]:
-        """The distribution function of ξ of each row, by Gauss–Legendre on every cell."""
+        """Splines of the distribution function in η, by Gauss–Legendre on every cell."""
         splines = []
-        for row, spline in zip(self._rows, self._splines, strict=True):
+        for i, (row, spline) in enumerate(zip(self._rows, self._splines, strict=True)):
             nodes = np.linspace(-1.0, 1.0, row.cells + 1)
-            x, weights = composite_gauss_legendre(_ORDER, nodes)
-            cells = (np.exp(spline(x)) * weights).reshape(row.cells, _ORDER).sum(1)
-            total = np.concatenate([[0.0], np.cumsum(cells)])
-            splines.append(CubicSpline(nodes, total / total[-1]))
+            eta, weights = composite_gauss_legendre(_ORDER, nodes)
+            kappa = self._grid.grading[i]
+            density = np.exp(spline(eta)) * kappa * np.cosh(kappa * eta) / np.sinh(kappa)
+            total = np.cumsum((density * weights).reshape(row.cells, _ORDER).sum(1))
+            splines.append(CubicSpline(nodes, np.append(0.0, total) / total[-1]))
         return splines
 
     @property
