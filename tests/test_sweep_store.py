@@ -97,7 +97,7 @@ def test_states(tmp_path):
 
 def test_a_store_belongs_to_its_sweep(path):
     before = path.read_bytes()
-    with pytest.raises(ArgumentError, match=r"another grid \(m 8, n 6 values, n_times 8, seed 0,1"):
+    with pytest.raises(ArgumentError, match=r"another grid \(n 6 values, m 8, n_times 8, seed 0,1"):
         prepare_store(path, RECIPE, grid([2, 3]))
     with pytest.raises(ArgumentError, match=r"records something else \(tau: 9 times"):
         prepare_store(path, Recipe.of("1,10", "kl,loss_train"), grid(range(2, 8), seeds=2))

@@ -69,9 +69,7 @@ def _heat(ax: Any, table: Any, args: argparse.Namespace) -> None:
     if args.x == "tau":
         raise ArgumentError("a heat map needs --x AXIS beside --heat AXIS")
     name = args.y or "tau_es"
-    plot_heat(
-        ax, *heat(table, args.x, args.heat, name), label=f"{_label(name)} (median over seeds)"
-    )
+    plot_heat(ax, *heat(table, args.x, args.heat, name), label=f"{_label(name)}, median over seeds")
     ax.set(xlabel=_label(args.x), ylabel=_label(args.heat))
 
 
@@ -90,30 +88,46 @@ def _family(ax: Any, table: Any, args: argparse.Namespace) -> None:
 def _trends(ax: Any, table: Any, args: argparse.Namespace) -> None:
     from ..plotting.style import PALETTE
     from ..plotting.sweeps import finish, plot_trend
-    from ..sweeps.trends import predicted_line, trends
+    from ..sweeps.trends import at_the_ends, predicted_exponent, through_middle, trends
 
     name = args.y or "tau_es"
     found = trends(table, args.x, name, args.group)
+    predicted = predicted_exponent(table, args.x, name, args.group)
+    if args.predict is not None:
+        predicted = args.predict, "slope"
     for i, trend in enumerate(found):
         low, middle, high = trend.quantiles()
         fit = trend.fit()
-        line = predicted_line(table, trend, args.x, name, args.predict) if i == 0 else None
+        line = through_middle(trend, predicted[0]) if predicted and i == 0 else None
+        law = f"{predicted[1]}: {_power(args.x, predicted[0])}" if predicted else ""
+        dots = trend.label if args.group and fit is None else "" if args.group else _DOTS
         plot_trend(
-            ax, trend.x, middle, low, high, label=trend.label or "median, quartiles of seeds",
-            colour=PALETTE[i % len(PALETTE)], predicted=line,
-            fit=None if fit is None else _fitted(fit, args.x, fit.window),
+            ax, trend.x, middle, low, high, label=dots, colour=PALETTE[i % len(PALETTE)],
+            fit=None if fit is None else _fitted(fit, args.x, trend.label),
+            predicted=None if line is None else (*line, law),
         )  # fmt: skip
         _report(name, args.x, trend, fit)
+    ends = at_the_ends(table, name)
+    if ends:
+        print(f"{ends} of {len(table)} points have their {name} at an end of the range of tau")
     shown = np.concatenate([trend.quantiles().ravel() for trend in found])
     finish(ax, _label(args.x), _label(name), found[0].x, shown, law=True)
 
 
-def _fitted(fit: Any, x: str, window: tuple[float, float]) -> tuple[Any, Any, str]:
-    """Return a fitted law as a line with its exponent, interval and window as legend entry."""
-    low, high = fit.interval
-    text = f"${x}^{{{fit.exponent:.2f}}}$, {fit.level:.0%} interval [{low:.2f}, {high:.2f}]"
-    text += f", {x} = {window[0]:g} … {window[1]:g}"
-    return list(window), fit(list(window)), text if fit.holds else f"{text}, no power law"
+_DOTS = "median, quartiles of seeds"
+
+
+def _fitted(fit: Any, x: str, label: str) -> tuple[Any, Any, str]:
+    """Return a fitted law as a line, with exponent, interval and window as legend entry."""
+    (low, high), window = fit.interval, fit.window
+    text = f"{label}: " if label else ""
+    text += f"{_power(x, fit.exponent)}, {fit.level:.0%} interval [{low:.2f}, {high:.2f}]"
+    text += f", {window[0]:g} … {window[1]:g}" if fit.holds else ", no power law"
+    return list(window), fit(list(window)), text
+
+
+def _power(x: str, exponent: float) -> str:
+    return f"${_SYMBOLS.get(x, x)}^{{{exponent:.3g}}}$"
 
 
 def _report(name: str, x: str, trend: Any, fit: Any) -> None:
@@ -136,6 +150,8 @@ def _report(name: str, x: str, trend: Any, fit: Any) -> None:
 def _label(name: str) -> str:
     return _LABELS.get(name, name)
 
+
+_SYMBOLS = {"mu": "\\mu", "sigma": "\\sigma", "t_min": "t_{\\min}", "n_times": "n_t"}
 
 _LABELS = {
     "tau_es": "early-stopping time $\\tau_{\\mathrm{es}}$",

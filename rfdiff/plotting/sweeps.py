@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from .style import BLACK, PALETTE, log_ticks, on_log_axis, sequence
@@ -109,8 +109,11 @@ def plot_heat(ax: Axes, x: ArrayLike, y: ArrayLike, z: ArrayLike, *, label: str 
             color="black" if shade > 0.55 else "white",
         )  # fmt: skip
     bar = ax.figure.colorbar(image, ax=ax, label=label)
-    if log and known.max() < 100 * known.min():
-        bar.ax.yaxis.set_minor_formatter(StrMethodFormatter("{x:.2g}"))
+    if log:
+        bar.locator = LogLocator(subs=(1.0, 2.0, 5.0))
+        bar.formatter = StrMethodFormatter("{x:g}")
+        bar.minorticks_off()
+        bar.update_ticks()
     return ax
 
 

@@ -158,9 +158,10 @@ def brief(definition: str) -> str:
     """
     blocks = []
     for block in json.loads(definition):
+        chosen = {name: block["axes"][name] for name in AXES if name in block["axes"]}
         axes = [
             f"{name} {len(values)} values" if len(values) > 4 else f"{name} {_listed(values)}"
-            for name, values in block["axes"].items()
+            for name, values in chosen.items()
         ]
         blocks.append(", ".join(axes) or "one point")
     return " + ".join(blocks)

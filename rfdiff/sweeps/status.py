@@ -94,8 +94,8 @@ def describe_failures(failures: Sequence[Failure], *, whole: bool = False) -> st
 def _set_axes(point: Point) -> str:
     """Return the axes in which a point is not as by default."""
     chosen = [
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in point.items()
-        if value is not None and value != AXES[name].default
+        f"{name}={point[name]:g}" if isinstance(point[name], float) else f"{name}={point[name]}"
+        for name, known in AXES.items()
+        if point[name] is not None and point[name] != known.default
     ]
     return " ".join(chosen) or "all by default"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ArgumentError, MemoryLimitError
 from .identity import Value
-from .limits import one_thread, time_limit
+from .limits import OutOfTime, one_thread, time_limit
 from .provenance import host_free_traceback, provenance
 from .recipe import Recipe
 from .result import Packed, Result, pack
@@ -48,7 +48,7 @@ class Outcome:
     Attributes:
         packed: the result, or None.
         error: traceback of the failure, or "".
-        retryable: whether another attempt may do better (an argument out of range stays so).
+        retryable: whether another attempt may do better (a wrong argument stays wrong).
         seconds: wall time.
         timings: seconds by what took them.
         provenance: versions of what computed it.
@@ -71,7 +71,7 @@ def execute(task: Task) -> Outcome:
                 result = task.evaluate(task.point, task.recipe)
             packed = pack(result, len(task.recipe.tau))
         except Exception as error:
-            retryable = not isinstance(error, ArgumentError | MemoryLimitError)
+            retryable = not isinstance(error, ArgumentError | MemoryLimitError | OutOfTime)
             seconds = time.perf_counter() - start
             return Outcome(None, host_free_traceback(error), retryable, seconds, {}, provenance())
         seconds = time.perf_counter() - start

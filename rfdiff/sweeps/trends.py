@@ -18,10 +18,10 @@ from .axes import axis
 from .identity import Point, Value
 from .table import Table
 
-# Exponents of the bound's minimiser (Theorem 1): while m grows in proportion to n, and at fixed m,
-# where τ⁴/(mn) + 1/τ is smallest at τ ∝ n^{1/5}.
-_TOGETHER = {("tau_es", "n"): 2 / 5, ("kl_best", "n"): -2 / 5, ("kl_best", "m"): -4 / 5}
-_AT_FIXED_M = {("tau_es", "n"): 1 / 5, ("kl_best", "n"): -1 / 5}
+# Exponents of Theorem 1's bound at its minimiser: while m grows in proportion to n; at fixed m,
+# where τ⁴/(mn) + 1/τ is smallest at τ ∝ n^{1/5}; and of its term in m alone.
+_TOGETHER = {("tau_es", "n"): 2 / 5, ("kl_best", "n"): -2 / 5}
+_APART = {("tau_es", "n"): 1 / 5, ("kl_best", "n"): -1 / 5, ("kl_best", "m"): -4 / 5}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,32 +104,36 @@ def heat(table: Table, x: str, y: str, z: str) -> tuple[NDArray[Any], NDArray[An
     return xs, np.array(_values(table.points, y)), grid
 
 
-def predicted_line(
-    table: Table, trend: Trend, x: str, y: str, exponent: float | None = None
-) -> tuple[FloatArray, FloatArray, str] | None:
-    """Return a line of the predicted slope through the middle of a trend, with its name.
+def predicted_exponent(table: Table, x: str, y: str, group: str | None) -> tuple[float, str] | None:
+    """Return the exponent of y in x that Theorem 1 predicts, and for which case; None if none."""
+    if x == "n" and "m" in table.varying and group != "m":
+        known, case = _TOGETHER, "Theorem 1, m ∝ n"
+    elif x == "n":
+        known, case = _APART, "Theorem 1 at fixed m"
+    else:
+        known, case = _APART, "Theorem 1, term in m"
+    return (known[y, x], case) if (y, x) in known else None
 
-    Args:
-        table: the points of the trend.
-        trend: gives the line its place; the theory predicts no prefactor.
-        x: axis of the abscissa.
-        y: the observable.
-        exponent: the slope; None is what Theorem 1's bound predicts, if anything.
+
+def through_middle(trend: Trend, exponent: float) -> tuple[FloatArray, FloatArray] | None:
+    """Return the ends of a line of this slope through the middle of a trend, on log–log axes.
+
+    Theory predicts no prefactor, so the line is given its place by the data. None if the trend
+    cannot be drawn on log–log axes.
     """
-    name = "slope"
-    if exponent is None:
-        together = {"n", "m"} <= set(table.varying)
-        known, name = (
-            (_TOGETHER, "Theorem 1, m ∝ n") if together else (_AT_FIXED_M, "Theorem 1 at fixed m")
-        )
-        exponent = known.get((y, x))
     middle = trend.quantiles([0.5])[0]
-    if exponent is None or not trend.numeric or trend.x.min() <= 0 or not (middle > 0).all():
+    if not trend.numeric or trend.x.min() <= 0 or not (middle > 0).all():
         return None
     ends = np.array([trend.x[0], trend.x[-1]], dtype=np.float64)
     centre, height = np.log(trend.x).mean(), np.log(middle).mean()
-    line = np.exp(height + exponent * (np.log(ends) - centre))
-    return ends, line, f"{name}: ${x}^{{{exponent:.2g}}}$"
+    return ends, np.exp(height + exponent * (np.log(ends) - centre))
+
+
+def at_the_ends(table: Table, y: str) -> int:
+    """Return at how many points an early-stopping time lies at an end of the range of τ."""
+    if f"{y}_at" not in table.scalars:
+        return 0
+    return int(np.isin(table.column(f"{y}_at"), ("start", "end")).sum())
 
 
 def lowest(tau: FloatArray, curve: FloatArray) -> tuple[float, float] | None:
