@@ -62,7 +62,7 @@ def plot_trend(
 def plot_family(
     ax: Axes,
     tau: ArrayLike,
-    bands: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    bands: Sequence[ArrayLike],
     labels: Sequence[str],
     *,
     marks: Sequence[tuple[float, float] | None] = (),
@@ -72,15 +72,15 @@ def plot_family(
     Args:
         ax: where to draw.
         tau: training times (n_tau,); those a log axis cannot show are left out.
-        bands: (lower, middle, upper) of each curve, each (n_tau,).
+        bands: lower, middle and upper values of each curve, (3, n_tau).
         labels: legend entries.
         marks: a point to mark on each curve, such as its minimum, or None.
     """
     tau = np.asarray(tau, np.float64)
     shown = on_log_axis(tau)
     colours = sequence(len(bands))
-    for (low, middle, high), colour, label in zip(bands, colours, labels, strict=True):
-        low, middle, high = (np.asarray(v, np.float64)[shown] for v in (low, middle, high))
+    for band, colour, label in zip(bands, colours, labels, strict=True):
+        low, middle, high = np.asarray(band, np.float64)[:, shown]
         ax.fill_between(tau[shown], low, high, color=colour, alpha=0.18, linewidth=0)
         ax.plot(tau[shown], middle, color=colour, linewidth=1.7, label=label or None)
     for mark, colour in zip(marks, colours, strict=False):
@@ -103,7 +103,7 @@ def plot_heat(ax: Axes, x: ArrayLike, y: ArrayLike, z: ArrayLike, *, label: str 
     ax.set_xticks(range(len(x)), [_tick(value) for value in x])
     ax.set_yticks(range(len(y)), [_tick(value) for value in y])
     for row, column in np.argwhere(np.isfinite(z)):
-        shade = float(image.norm(z[row, column]))
+        shade = float(np.asarray(image.norm(z[row, column])))
         ax.text(
             column, row, f"{z[row, column]:.2g}", ha="center", va="center", fontsize=8,
             color="black" if shade > 0.55 else "white",

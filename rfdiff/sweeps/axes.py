@@ -49,7 +49,7 @@ class Axis:
     name: str
     default: Value
     kind: str
-    rule: Callable[[str, Any], Value]
+    rule: Callable[[str, Any], Any]
     help: str
     applies: Callable[[Point], bool] = _always
     optional: bool = False

@@ -9,11 +9,12 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..errors import ArgumentError
 
 Value = None | bool | int | float | str
-Point = Mapping[str, Value]
+Point = Mapping[str, Any]
 
 # Part of every identity. Raised whenever the meaning of a point changes, and only then.
 POINT_SCHEMA = 1

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from ..errors import StoreError
@@ -272,7 +273,7 @@ class Store:
                     provenance,
                 )
 
-    def _one(self, query: str) -> object:
+    def _one(self, query: str) -> Any:
         return self.connection.execute(query).fetchone()[0]
 
 

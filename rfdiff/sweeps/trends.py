@@ -184,7 +184,7 @@ def _trend(table: Table, rows: list[int], x: str, values: FloatArray, label: str
     return Trend(np.array(abscissae), y, label)
 
 
-def _values(points: Sequence[Point], name: str) -> list[Value]:
+def _values(points: Sequence[Point], name: str) -> list[Any]:
     """Return the values of an axis in order, None left out."""
     return sorted({point[name] for point in points if point[name] is not None})
 
