@@ -74,7 +74,9 @@ class GradientFlow:
         at_end = np.isinf(tau)
         finite = np.where(at_end, 0.0, tau)
         z = -2.0 * self.eigenvalues * finite
-        moving = self._start * np.exp(z) + self._drive * (2.0 * finite * phi1(z))
+        moving = self._drive * (2.0 * finite * phi1(z))
+        if self._start.any():
+            moving += self._start * np.exp(z)
         return np.where(at_end, self._limit, moving)
 
     def loss(self, tau: ArrayLike) -> FloatArray:
