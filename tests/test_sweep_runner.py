@@ -101,6 +101,30 @@ def test_dask_fails_a_poisoned_point_alone(tmp_path, cluster):
     assert failure.point["n"] == BAD and "died 1 times while doing this point" in failure.error
 
 
+def test_dask_finishes_what_is_under_way_when_asked_to_stop(tmp_path, cluster):
+    """One Ctrl-C with dask too: what was sent out is stored, the rest waits unmarked."""
+
+    class Stopping(Progress):
+        def advance(self, identity, work, *, failed=False):
+            if not stopped:
+                stopped.append(identity)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = []
+    summary = run_sweep(
+        tmp_path / "s.db",
+        grid(range(2, 12), seeds=10),
+        RECIPE,
+        scheduler=cluster.scheduler_address,
+        progress=Stopping(quiet=True),
+        evaluate=sweep_points.logged,
+    )
+    assert summary.interrupted and summary.failed == 0
+    assert 2 <= summary.done < 20 and summary.counts.pending == 100 - summary.done
+    with Store.open(tmp_path / "s.db") as store:
+        assert not any(item.claimed for item in store.pending())
+
+
 def test_an_unreachable_scheduler_is_told_within_ten_seconds(tmp_path):
     begun = time.monotonic()
     with pytest.raises(SchedulerError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"):

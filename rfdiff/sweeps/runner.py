@@ -117,9 +117,7 @@ class _Run:
             self._work()
             finished = True
         except StoreError as error:
-            raise StoreError(
-                f"{error}; what is done is stored, the same command goes on"
-            ) from error
+            raise StoreError(f"{error}; {_SAFE}") from error
         finally:
             self.progress.close()
             self.backend.close(kill=not finished)
@@ -169,9 +167,9 @@ class _Run:
             self._collect()
 
     def _wind_down(self) -> None:
-        """Take back what has not begun and wait for the rest."""
+        """Take back what has not begun, where that can be known, and wait for the rest."""
         for future in list(self.running):
-            if future.cancel():
+            if self.backend.knows_begun and future.cancel():
                 del self.running[future]
         while self.running:
             self._collect()

@@ -16,10 +16,12 @@ class Backend(Protocol):
     Attributes:
         lost: exceptions that mean "the worker died", by which no task can be blamed yet.
         may_exit: whether a worker's process may end with a point that overruns its time.
+        knows_begun: whether cancelling a future spares a task that has begun.
     """
 
     lost: tuple[type[BaseException], ...]
     may_exit: bool
+    knows_begun: bool
 
     def window(self) -> int:
         """Return how many tasks to have under way: enough to keep every worker busy, no more."""

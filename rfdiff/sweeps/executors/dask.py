@@ -23,6 +23,7 @@ class Distributed:
     """
 
     may_exit = True
+    knows_begun = False
 
     def __init__(self, address: str) -> None:
         try:

@@ -23,6 +23,7 @@ class Processes:
 
     lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
     may_exit = True
+    knows_begun = True
 
     def __init__(self, jobs: int) -> None:
         self.jobs = count("jobs", jobs)

@@ -24,6 +24,7 @@ class Serial:
 
     lost: tuple[type[BaseException], ...] = ()
     may_exit = False
+    knows_begun = True
 
     def __init__(self) -> None:
         self._executor = _Inline()
