@@ -1,0 +1,181 @@
+"""The error terms of [15]: L̃(θ̂_n(τ)) = I₁ + I₂ + I₃ at every training time.
+
+I₁ = L̃(θ̂_n(τ)) − L̃(θ(τ))   sampling: the empirical flow against the population's, same m;
+I₂ = L̃ of the m = ∞ population flow at τ   what training for τ leaves at infinite width;
+I₃ = L̃(θ(τ)) − I₂   width: the finite population flow against the infinite one.
+L̃(θ*) and its m = ∞ counterpart, where population training ends (τ = ∞), are the approximation
+errors that no training removes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from ..estimate import Estimate
+from ..features import RandomFeatures
+from ..flow import GradientFlow
+from ..quadratic import Weighting, denoising_quadratic
+from ..quadrature import TimeRule
+from ..sde import ForwardSDE
+from ..targets import Target
+from ..validation import FloatArray, training_times
+from ..wide_limit import WideLimit, wide_limit
+from .bounds import ScoreMatching
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """The terms of [15] along training; all in the units of L̃ times `scale`.
+
+    Attributes:
+        tau: training times.
+        total: L̃(θ̂_n(τ)), computed on its own.
+        sample: I₁; negative where the sample happens to help.
+        infinite: I₂.
+        width: I₃; negative where the finite model learns faster.
+        finite_error: L̃(θ*), the approximation error at width m.
+        infinite_error: its counterpart of the infinitely wide model, which tends to zero as the
+            wide model grows: the kernels are universal.
+        scale: factor applied to every term.
+    """
+
+    tau: FloatArray
+    total: Estimate
+    sample: Estimate
+    infinite: Estimate
+    width: Estimate
+    finite_error: Estimate
+    infinite_error: Estimate
+    scale: float = 1.0
+
+    def scaled(self, factor: float) -> "Decomposition":
+        """Return every term multiplied by a factor, such as (T − t)/2 to reach the bound."""
+        terms = (
+            Estimate(factor * term.value, factor * term.error, term.error_covers)
+            for term in (
+                self.total,
+                self.sample,
+                self.infinite,
+                self.width,
+                self.finite_error,
+                self.infinite_error,
+            )
+        )
+        return Decomposition(self.tau, *terms, scale=factor * self.scale)
+
+    def shares(self) -> dict[str, FloatArray]:
+        """Return each term as a share of the total: they sum to one at every τ."""
+        names = {"sample": self.sample, "infinite": self.infinite, "width": self.width}
+        return {name: term.value / self.total.value for name, term in names.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class LimitLoss:
+    """L̃ of the m = ∞ population flow as a function of τ; it depends on no data and no draws."""
+
+    limit: WideLimit
+    measures: tuple[ScoreMatching, ScoreMatching]
+
+    @classmethod
+    def build(
+        cls,
+        law: Target,
+        sde: ForwardSDE,
+        features: RandomFeatures,
+        *,
+        training_rule: TimeRule,
+        training_weighting: Weighting,
+        rule: TimeRule,
+        weighting: Weighting,
+        wide: int = 1536,
+    ) -> "LimitLoss":
+        """Train a wide model of the features' law on the population; arguments as `decompose`."""
+        if features.law is None:
+            raise ArgumentError(
+                "features of unknown law have no infinite-width limit: draw them by name"
+            )
+        limit = wide_limit(
+            law,
+            sde,
+            features.embedding,
+            training_rule,
+            features=features.law,
+            activation=features.activation,
+            weighting=training_weighting,
+            preconditioner=features.preconditioner,
+            m=wide,
+        )
+        fine, coarse = (
+            ScoreMatching.assemble(law, sde, model.features, rule, weighting)
+            for model in (limit.fine, limit.coarse)
+        )
+        return cls(limit, (fine, coarse))
+
+    def __call__(self, tau: ArrayLike) -> Estimate:
+        """Return L̃ along τ; the error compares the wide model with one of half the width."""
+        fine = self.measures[0](self.limit.fine.flow.theta(tau))
+        coarse = self.measures[1](self.limit.coarse.flow.theta(tau))
+        return Estimate(
+            fine.value, fine.error + np.abs(fine.value - coarse.value), "width of the wide model"
+        )
+
+
+def decompose(
+    tau: ArrayLike,
+    theta: FloatArray,
+    *,
+    law: Target,
+    sde: ForwardSDE,
+    features: RandomFeatures,
+    training_rule: TimeRule,
+    training_weighting: Weighting,
+    rule: TimeRule,
+    weighting: Weighting = "likelihood",
+    wide: int = 1536,
+    limit: LimitLoss | None = None,
+) -> Decomposition:
+    """Split L̃(θ̂_n(τ)) into sampling, infinite-width training and width.
+
+    Args:
+        tau: training times (…).
+        theta: θ̂_n(τ) of the empirical flow from θ₀ = 0, shape (…, 1, m).
+        law: the population.
+        sde: forward process.
+        features: frozen features, drawn from a named law.
+        training_rule: time rule of the loss trained on.
+        training_weighting: its λ(t).
+        rule: time rule of L̃; `graded_time_rule(t, T, …)` for the bound at time t.
+        weighting: λ(t) of L̃; "likelihood" makes (T − t)/2 · L̃ the bound's integral.
+        wide: width of the evenly spread model that stands for m = ∞.
+        limit: the `LimitLoss` of the same arguments, to share among data sets and draws.
+
+    Raises:
+        ArgumentError: features without a law have no limit; a bad law, rule or weighting.
+    """
+    tau = training_times("tau", tau)
+    if limit is None:
+        limit = LimitLoss.build(
+            law,
+            sde,
+            features,
+            training_rule=training_rule,
+            training_weighting=training_weighting,
+            rule=rule,
+            weighting=weighting,
+            wide=wide,
+        )
+    measure = ScoreMatching.assemble(law, sde, features, rule, weighting)
+    flow = GradientFlow(denoising_quadratic(law, sde, features, training_rule, training_weighting))
+    population = flow.theta(tau)
+    of_population, infinite = measure(population), limit(tau)
+    return Decomposition(
+        tau,
+        measure(theta),
+        measure.difference(theta, population),
+        infinite,
+        Estimate(of_population.value - infinite.value, of_population.error + infinite.error),
+        measure(flow.theta(np.inf)),
+        limit(np.inf),
+    )
