@@ -1,0 +1,147 @@
+"""The flow mode by mode: emergence times, the spectrum's decay, and the loss curve they predict.
+
+Mode i of G, eigenvalue λ_i, relaxes as e^{−2λ_iτ}: it emerges at τ_i = 1/(2λ_i). From θ₀ = 0 the
+excess training loss is L(τ) − L(∞) = Σ_i (c_i²/λ_i) e^{−4λ_iτ}, c = CV. With λ_k ~ k^{−α} and
+c_k²/λ_k ~ k^{−β}, β > 1, the sum is cut off at k ~ τ^{1/α}, so L(τ) − L(∞) ~ τ^{−(β−1)/α}.
+
+The loss of the population falls along the empirical flow at the rate 4 Σ_i g_i ĝ_i, g and ĝ the
+halved gradients of the two losses along mode i of the sample's Gram matrix. A mode fits the data's
+own noise while g_i ĝ_i < 0: it still lowers the training loss and raises the population's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from ..flow import GradientFlow
+from ..quadratic import QuadraticLoss
+from ..validation import FloatArray, training_times
+from .exponents import PowerLaw, fit_power_law
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The modes of a flow from θ₀ = 0, largest eigenvalue first.
+
+    Attributes:
+        eigenvalues: λ_k of the modes above the rank tolerance, descending.
+        energies: c_k²/λ_k, what fitting mode k removes of the training loss.
+        decay: fitted λ_k ~ k^{−α}; `exponent` is −α.
+        energy_decay: fitted tail sums Σ_{j≥k} c_j²/λ_j ~ k^{−(β−1)}; `exponent` is −(β − 1).
+    """
+
+    eigenvalues: FloatArray
+    energies: FloatArray
+    decay: PowerLaw
+    energy_decay: PowerLaw
+
+    @property
+    def emergence_times(self) -> FloatArray:
+        """τ_k = 1/(2λ_k), when mode k emerges."""
+        return 0.5 / self.eigenvalues
+
+    @property
+    def loss_exponent(self) -> float:
+        """Predicted slope −(β − 1)/α of log(L(τ) − L(∞)) against log τ."""
+        return -self.energy_decay.exponent / self.decay.exponent
+
+    def excess_loss(self, tau: ArrayLike) -> FloatArray:
+        """Return L(τ) − L(∞) = Σ_k (c_k²/λ_k) e^{−4λ_kτ}, of the shape of τ."""
+        tau = training_times("tau", tau)
+        return np.exp(-4.0 * self.eigenvalues * tau[..., None]) @ self.energies
+
+
+def spectrum(flow: GradientFlow, window: tuple[float, float] | None = None) -> Spectrum:
+    """Return the modes of a flow and the fitted decay of its spectrum.
+
+    Args:
+        flow: a flow from θ₀ = 0 in one dimension.
+        window: range of k for both fits; by default from 3 to the rank of the matrix, thinned to
+            equal steps in log k: the first modes are the constant and the linear function.
+
+    >>> import rfdiff
+    >>> run = rfdiff.train_exact(tau=1.0, n=200, m=128)
+    >>> modes = spectrum(run.flow)
+    >>> excess = run.flow.loss([1e3, 1e4]) - run.flow.loss(np.inf)
+    >>> bool(np.allclose(modes.excess_loss([1e3, 1e4]), excess, rtol=1e-4))
+    True
+    """
+    if np.any(flow.theta0) or len(flow.theta0) != 1:
+        raise ArgumentError("the spectrum's predictions need theta0 = 0 in one dimension")
+    kept = flow.eigenvalues > flow.rank_tolerance
+    eigenvalues = flow.eigenvalues[kept][::-1]
+    drive = (flow.quadratic.cross[0] @ flow.eigenvectors)[kept][::-1]
+    if len(eigenvalues) < 6:
+        raise ArgumentError(f"a spectrum's decay needs at least 6 modes, got {len(eigenvalues)}")
+    energies = drive**2 / eigenvalues
+    tails = np.cumsum(energies[::-1])[::-1]
+    first, last = (3.0, float(len(eigenvalues))) if window is None else window
+    k = np.unique(np.geomspace(max(first, 1.0), min(last, len(eigenvalues)), 24).astype(int))
+    if len(k) < 3:
+        raise ArgumentError(f"window must hold at least 3 modes, got ({first:g}, {last:g})")
+    rows = k - 1
+    decay, energy_decay = (
+        fit_power_law(k, values[rows], window=(float(k[0]), float(k[-1])))
+        for values in (eigenvalues, tails)
+    )
+    return Spectrum(eigenvalues, energies, decay, energy_decay)
+
+
+@dataclass(frozen=True, eq=False)
+class GapOnset:
+    """When the sample's modes begin to fit the data's own noise.
+
+    Attributes:
+        gap: τ at which the share of the sampling gap in the population loss's excess passes the
+            threshold; infinite if never.
+        population: τ at which the population loss is lowest along the grid, its first rise.
+        modes: for each mode of the sample, eigenvalues descending, the first τ from which it
+            lowers the training loss while raising the population's; infinite if never.
+    """
+
+    gap: float
+    population: float
+    modes: FloatArray
+
+
+def gap_onset(
+    flow: GradientFlow,
+    population: QuadraticLoss,
+    tau: ArrayLike,
+    threshold: float = 0.1,
+) -> GapOnset:
+    """Return when, mode by mode, training on the sample turns against the population.
+
+    Args:
+        flow: of the sample.
+        population: the population's loss, same features.
+        tau: increasing grid of training times, shape (k,), k ≥ 3.
+        threshold: share of L(θ̂(τ)) − L(θ(τ)) in L(θ̂(τ)) − min L that counts as the onset.
+    """
+    grid = training_times("tau", tau)
+    if grid.ndim != 1 or len(grid) < 3 or (np.diff(grid) <= 0).any():
+        raise ArgumentError("tau must be an increasing grid of at least 3 training times")
+    theta = flow.theta(grid)
+    ideal = GradientFlow(population, flow.theta0)
+    of_sample, of_population = population(theta), ideal.loss(grid)
+    lowest = min(float(ideal.loss(np.inf)), float(of_population.min()))
+    excess = of_sample - lowest
+    share = np.divide(
+        of_sample - of_population, excess, out=np.zeros_like(excess), where=excess > 0
+    )
+    towards = population.gradient(theta) @ flow.eigenvectors
+    moving = flow.quadratic.gradient(theta) @ flow.eigenvectors
+    against = (towards * moving).sum(axis=-2) < 0
+    # Once its own gradient is at rounding level a mode has stopped, and its sign means nothing.
+    alive = np.abs(moving).max(axis=-2) > 1e-12 * np.abs(moving).max()
+    turned = against & alive
+    first = np.argmax(turned, axis=0)
+    modes = np.where(turned.any(axis=0), grid[first], np.inf)[::-1]
+    passed = np.flatnonzero(share > threshold)
+    return GapOnset(
+        float(grid[passed[0]]) if len(passed) else np.inf,
+        float(grid[int(np.argmin(of_sample))]),
+        modes,
+    )
