@@ -21,7 +21,7 @@ from .minibatches import Minibatches
 from .quadratic import Weighting
 from .quadrature import TimeRule
 from .sde import ForwardSDE
-from .validation import FloatArray, count, finite_array, memory, one_of, positive, real
+from .validation import FloatArray, count, finite_array, memory, one_of, points, positive, real
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 
@@ -121,7 +121,16 @@ def train_stochastic(
     rates = _rates(learning_rate, n_steps)
     marks = _marks(record, n_steps)
     constants = _constants(optimiser, momentum, betas, epsilon)
-    batches = Minibatches(data, sde, features, rule, weighting, batch, shuffle, noise)
+    batches = Minibatches(
+        points("data", data),
+        sde,
+        features,
+        rule,
+        weighting,
+        batch,
+        shuffle,
+        None if noise is None else finite_array("noise", noise),
+    )
     memory("the recorded paths", 8.0 * repetitions * (len(marks) + 3) * d * m)
     theta = np.broadcast_to(_start(theta0, d, m), (repetitions, d, m)).copy()
     first, second = np.zeros_like(theta), np.zeros_like(theta)
@@ -136,10 +145,10 @@ def train_stochastic(
         while done < mark:
             steps = min(longest, mark - done)
             drawn = [one.draw(steps) for one in streams]
-            elements = [np.stack(part) for part in zip(*drawn, strict=True)]
+            x, e, gain, weight, target = (np.stack(part) for part in zip(*drawn, strict=True))
             kernels.advance(
-                theta, first, second, done, w, u, *elements, rates[done : done + steps],
-                rule_code, constants, activation,
+                theta, first, second, done, w, u, x, e, gain, weight, target,
+                rates[done : done + steps], rule_code, constants, activation,
             )  # fmt: skip
             done += steps
         _require_finite(theta, rates, done)

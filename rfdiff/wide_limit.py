@@ -5,15 +5,15 @@ faster: on the sphere of directions in R³ (d = 1 with the default embedding) a 
 of 1024 features has the kernel to 1e-4, where as many random ones have 6e-2. ReLU is homogeneous,
 so a direction and its expected squared length are all that matters of a row. Hinges of small
 slope have their kinks far apart; the lattice is denser there, and weighted, which gains another
-factor of two at late training times. In other dimensions the spread is a scrambled Sobol
-sequence. A model of half the width measures the error.
+factor of two at late training times. In other dimensions the spread is a Kronecker sequence. A
+model of half the width measures the error.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, qmc
+from scipy.special import ndtri
 
 from .errors import ArgumentError
 from .estimate import Estimate
@@ -50,7 +50,7 @@ def spread_features(
     m = count("m", m)
     size = 1 + embedding.size
     if law == "torch":
-        rows = 2.0 * _sobol(size, m) - 1.0
+        rows = 2.0 * _lattice(size, m) - 1.0
         rows[:, 1:] /= np.sqrt(embedding.size)
     elif activation == "relu":
         rows, weights = _directions(size, m)
@@ -58,7 +58,7 @@ def spread_features(
             rows /= np.abs(rows).sum(1, keepdims=True)
         rows *= np.sqrt(weights)[:, None]
     else:
-        rows = norm.ppf(_sobol(size, m))
+        rows = ndtri(_lattice(size, m))
         rows /= np.abs(rows).sum(1, keepdims=True) if law == "l1" else np.sqrt(size)
     return RandomFeatures(rows[:, :1], rows[:, 1:], embedding, activation, preconditioner, law)
 
@@ -154,12 +154,19 @@ def _directions(dimension: int, m: int) -> tuple[FloatArray, FloatArray]:
         radius = np.sqrt(1.0 - w * w)
         rows = np.stack([w, radius * np.cos(longitude), radius * np.sin(longitude)], axis=1)
         return rows, 2.0 * np.abs(s)
-    rows = norm.ppf(_sobol(dimension, m))
+    rows = ndtri(_lattice(dimension, m))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True), np.ones(m)
 
 
-def _sobol(dimension: int, m: int) -> FloatArray:
-    """Return m scrambled Sobol points in the open unit cube, the same every time."""
-    power = int(np.ceil(np.log2(max(m, 2))))
-    points = qmc.Sobol(dimension, scramble=True, rng=0).random_base2(power)[:m]
+def _lattice(dimension: int, m: int) -> FloatArray:
+    """Return m points of a Kronecker sequence in the open unit cube: frac(i α), i = 1 … m.
+
+    α_k = g^{−k} with g the root above 1 of g^{dimension+1} = g + 1, the golden ratio's kin: the
+    points of any m fill the cube evenly.
+    """
+    ratio = 2.0
+    for _ in range(64):
+        ratio = (1.0 + ratio) ** (1.0 / (dimension + 1.0))
+    steps = ratio ** -np.arange(1.0, dimension + 1.0)
+    points = np.mod(np.arange(1.0, m + 1.0)[:, None] * steps, 1.0)
     return np.clip(points, 2.0**-33, 1.0 - 2.0**-33)

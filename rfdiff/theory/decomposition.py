@@ -20,7 +20,7 @@ from ..quadratic import Weighting, denoising_quadratic
 from ..quadrature import TimeRule
 from ..sde import ForwardSDE
 from ..targets import Target
-from ..validation import FloatArray, training_times
+from ..validation import FloatArray, finite_array, training_times
 from ..wide_limit import WideLimit, wide_limit
 from .bounds import ScoreMatching
 
@@ -52,23 +52,36 @@ class Decomposition:
 
     def scaled(self, factor: float) -> "Decomposition":
         """Return every term multiplied by a factor, such as (T − t)/2 to reach the bound."""
-        terms = (
-            Estimate(factor * term.value, factor * term.error, term.error_covers)
-            for term in (
-                self.total,
-                self.sample,
-                self.infinite,
-                self.width,
-                self.finite_error,
-                self.infinite_error,
-            )
-        )
-        return Decomposition(self.tau, *terms, scale=factor * self.scale)
 
-    def shares(self) -> dict[str, FloatArray]:
-        """Return each term as a share of the total: they sum to one at every τ."""
+        def times(term: Estimate) -> Estimate:
+            return Estimate(factor * term.value, factor * term.error, term.error_covers)
+
+        return Decomposition(
+            self.tau,
+            times(self.total),
+            times(self.sample),
+            times(self.infinite),
+            times(self.width),
+            times(self.finite_error),
+            times(self.infinite_error),
+            factor * self.scale,
+        )
+
+    def shares(self, of: ArrayLike | None = None) -> dict[str, FloatArray]:
+        """Return I₁, I₂ and I₃ as shares of a curve, of the shape of τ.
+
+        Args:
+            of: a measured KL along τ, to say how much of it each term explains; the total if
+                None, and then the shares sum to one at every τ.
+        """
+        whole = self.total.value if of is None else finite_array("of", of)
+        if whole.shape != self.tau.shape or (whole == 0).any():
+            raise ArgumentError(
+                f"of must have one non-zero value for each τ, shape {self.tau.shape}, "
+                f"got shape {whole.shape}"
+            )
         names = {"sample": self.sample, "infinite": self.infinite, "width": self.width}
-        return {name: term.value / self.total.value for name, term in names.items()}
+        return {name: term.value / whole for name, term in names.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,11 @@ hold only when the slope is told from zero and no departure from a straight line
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import fdtrc, stdtrit
 
 from ..errors import ArgumentError
 from ..random import stream
@@ -163,7 +164,7 @@ def local_exponents(x: ArrayLike, y: ArrayLike, half_width: int = 2) -> FloatArr
     return result
 
 
-def _checked(x: ArrayLike, y: ArrayLike | Sequence[ArrayLike]) -> tuple[FloatArray, FloatArray]:
+def _checked(x: ArrayLike, y: Any) -> tuple[FloatArray, FloatArray]:
     """Return x (k,) and y (seeds, k), or say what is wrong with them."""
     x = _abscissae(x)
     curves = [y] if np.ndim(y[0]) == 0 else list(y) if len(y) else []
@@ -230,7 +231,7 @@ def _p_straight(log_x: FloatArray, log_y: FloatArray) -> float:
         if k < 4:
             return 1.0
         bend, rest = departures[0, 0] ** 2, float((departures[0, 1:] ** 2).sum())
-        return float(stats.f.sf(bend * (k - 3) / rest, 1, k - 3)) if rest > 0 else 1.0
+        return float(fdtrc(1, k - 3, bend * (k - 3) / rest)) if rest > 0 else 1.0
     if seeds < 2 * (k - 2) + 2:
         departures = departures[:, :1]
     p = departures.shape[1]
@@ -242,7 +243,7 @@ def _p_straight(log_x: FloatArray, log_y: FloatArray) -> float:
         return 1.0
     covariance[np.diag_indices(p)] += floor**2
     t_squared = seeds * float(mean @ np.linalg.solve(covariance, mean))
-    return float(stats.f.sf(t_squared * (seeds - p) / (p * (seeds - 1)), p, seeds - p))
+    return float(fdtrc(p, seeds - p, t_squared * (seeds - p) / (p * (seeds - 1))))
 
 
 def _standardised(x: FloatArray) -> FloatArray:
@@ -257,7 +258,7 @@ def _residual_interval(
     residual = log_y - log_y.mean() - slope * centred
     dof = len(log_x) - 2
     error = np.sqrt(residual @ residual / dof / (centred @ centred))
-    reach = float(stats.t.ppf(0.5 + 0.5 * level, dof) * error)
+    reach = float(stdtrit(dof, 0.5 + 0.5 * level) * error)
     return slope - reach, slope + reach
 
 
@@ -271,7 +272,7 @@ def _seed_interval(
         return mean, mean
     tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
     if k < 4:
-        low, high = stats.t.ppf(tails, k - 1)
+        low, high = stdtrit(k - 1, tails)
     else:
         pick = stream(seed, "bootstrap").integers(0, k, (n_bootstrap, k))
         draws = slopes[pick]

@@ -174,13 +174,12 @@ def fit_rate(
 
 
 def _polynomial(coefficients: FloatArray, mu: FloatArray) -> FloatArray:
-    return np.polynomial.polynomial.polyval(mu, coefficients)
+    return np.asarray(np.polynomial.polynomial.polyval(mu, coefficients), dtype=np.float64)
 
 
 def _broadcast(*arguments: ArrayLike) -> tuple[FloatArray, ...]:
     """Return positive finite arguments broadcast together."""
-    names = ("tau", "n", "m", "mu", "values")
-    names = names if len(arguments) > 3 else names[1:]
+    names = ["n", "m", "mu"] if len(arguments) == 3 else ["tau", "n", "m", "mu", "values"]
     arrays = [finite_array(name, value) for name, value in zip(names, arguments, strict=False)]
     for name, array in zip(names, arrays, strict=False):
         if (array <= 0).any():
