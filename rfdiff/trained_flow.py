@@ -21,16 +21,14 @@ from .flow import GradientFlow
 from .mixtures import GaussianMixture
 from .persistence import save_run
 from .problem import TrainingProblem
-from .quadratic import QuadraticLoss, Weighting
+from .quadratic import QuadraticLoss
 from .quadrature import graded_time_rule
 from .reference import Domain, parse_domain
 from .score import RandomFeatureScore
 from .sde import ForwardSDE
 from .targets import CompactTarget, Target
-from .theory.bounds import Bound, kl_bound
-from .theory.decomposition import Decomposition, LimitLoss, decompose
 from .theory.bounds import Bound, kl_bound, require_density
-from .theory.decomposition import Decomposition, decompose
+from .theory.decomposition import Decomposition, LimitLoss, decompose
 from .validation import FloatArray, between, finite_array, one_of, training_times
 
 Loss = Literal["train", "population", "test"]
@@ -287,6 +285,7 @@ class TrainedFlow:
         t: float | None = None,
         n_times: int = 64,
         wide: int = 1536,
+        limit: LimitLoss | None = None,
     ) -> Decomposition:
         """Return I₁, I₂, I₃ and the approximation errors [15] along τ, from θ₀ = 0.
 
@@ -298,6 +297,7 @@ class TrainedFlow:
             t: evaluation time, below T; `default_time` if None.
             n_times: nodes of the time rule on (t, T).
             wide: width of the model that stands for m = ∞; one of half the width is the error.
+            limit: that model, to share among runs that differ in data, width or draws only.
 
         Raises:
             ArgumentError: the law of the data is unknown, θ₀ is not zero, or the features were
@@ -326,71 +326,9 @@ class TrainedFlow:
             training_weighting=self.problem.weighting,
             rule=graded_time_rule(t, self.sde.T, n_times),
             wide=wide,
-        )
-        return terms.scaled(0.5 * (self.sde.T - t))
-
-    def bound(
-        self, tau: ArrayLike | None = None, *, t: float | None = None, n_times: int = 64
-    ) -> Bound:
-        """Return the bound [14] on KL(p_t‖p̂^{SDE}_{t,θ(τ)}): its integral, prior term and total.
-
-        Args:
-            tau: training times.
-            t: evaluation time; `default_time` if None.
-            n_times: nodes of the time rule on [t, T].
-
-        Raises:
-            ArgumentError: the law of the data is unknown: there is no density to compare with.
-
-        >>> import rfdiff
-        >>> run = rfdiff.train_exact(tau=[1e2, 1e6], n=100, m=64)
-        >>> run.bound().total.shape
-        (2,)
-        """
-        law = self._require_target("bound")
-        t = self._evaluation_time(t)
-        return kl_bound(self.theta(tau), law, self.sde, self.features, t=t, n_times=n_times)
-
-    def decomposition(
-        self,
-        tau: ArrayLike | None = None,
-        *,
-        t: float | None = None,
-        weighting: Weighting = "likelihood",
-        n_times: int = 64,
-        wide: int = 1536,
-        limit: LimitLoss | None = None,
-    ) -> Decomposition:
-        """Split the score-matching loss into sampling, infinite-width training and width [15].
-
-        Args:
-            tau: training times.
-            t: the loss averages over [t, T]; with `weighting` "likelihood" the terms times
-                (T − t)/2 are those of `bound`. `default_time` if None.
-            weighting: λ(t) of the loss that is split.
-            n_times: nodes of the time rule on [t, T].
-            wide: width of the model that stands for m = ∞.
-            limit: that model, shared among runs that differ in data, width or seed only.
-
-        Raises:
-            ArgumentError: unknown law, features of unknown law, or θ₀ ≠ 0.
-        """
-        law = self._require_target("decomposition")
-        if self.problem.theta0.any():
-            raise ArgumentError("decomposition needs theta0 = 0: the limit m → ∞ starts there")
-        return decompose(
-            self._times(tau),
-            self.theta(tau),
-            law=law,
-            sde=self.sde,
-            features=self.features,
-            training_rule=self.problem.rule,
-            training_weighting=self.problem.weighting,
-            rule=graded_time_rule(self._evaluation_time(t), self.sde.T, n_times),
-            weighting=weighting,
-            wide=wide,
             limit=limit,
         )
+        return terms.scaled(0.5 * (self.sde.T - t))
 
     def learned_score(self, tau: ArrayLike | None = None) -> RandomFeatureScore:
         """Return the score at training times, in units of training."""
@@ -464,13 +402,6 @@ class TrainedFlow:
         low, high = self.default_domain(t) if domain is None else parse_domain(domain)
         units = self.problem.units
         return float(units.to_training(low)), float(units.to_training(high))
-
-    def _require_target(self, what: str) -> Target:
-        if self.target is None:
-            raise ArgumentError(
-                f"{what} needs a target with a density; for data of unknown law use nll()"
-            )
-        return self.target
 
     @property
     def _held_out(self) -> FloatArray:
