@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -169,3 +169,37 @@ class ExactScore:
 
     def _marginal(self, t: float) -> GaussianMixture:
         return self.law.diffuse(float(self.sde.scale(t)), float(self.sde.std(t)))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One training time of a score that has several."""
+
+    score: Score
+    index: int
+
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def dimension(self) -> int:
+        return self.score.dimension
+
+    def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        return self._pick(self.score(x, t), np.shape(x))
+
+    def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        shape = np.shape(x)
+        return self._pick(self.score.divergence(x, t), shape if self.dimension == 1 else shape[:-1])
+
+    def _pick(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        return values.reshape(-1, *shape)[self.index]
+
+
+def members(score: Score) -> list[Score]:
+    """Return the scores of the single training times, in order."""
+    if isinstance(score, RandomFeatureScore):
+        flat = score.theta.reshape(-1, *score.theta.shape[-2:])
+        return [RandomFeatureScore(score.features, theta) for theta in flat]
+    if score.shape == ():
+        return [score]
+    return [_Member(score, i) for i in range(int(np.prod(score.shape)))]

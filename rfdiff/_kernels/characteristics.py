@@ -1,0 +1,223 @@
+"""Kernel of probability-flow characteristics of a 1-D ReLU score, kinks located exactly.
+
+Between kinks the flow is linear, dx/dt = f x − ½g²c (γ x + β), with γ = Σ θ_j w_j and
+β = Σ θ_j b_j(t) over the active features. A step follows that linear flow to the first kink met
+by the path (both move), switches the feature, and goes on from there; so no Runge–Kutta stage
+ever straddles a kink. Kinks, biases, f and ½g²c are parabolas in time within a step: third order.
+
+For step i, features sorted by kink at its start (an empty step of negative length runs backwards):
+
+    order     (n, m)      the feature at each place
+    jump      (n, m)      |w_j|
+    bias      (n, m, 3)   b_j, or −b_j where w_j < 0: the jump of β in passing the kink rightwards,
+                          at the start, middle and end of the step
+    kinks     (n, m, 3)   κ_j at those three times; sorted at the first
+    ahead     (n, m)      least end position of this and all kinks to the right
+    behind    (n, m)      largest end position of this and all kinks to the left
+    drift     (n, 3)      h f
+    gain      (n, 3)      ½ h g² c
+    left_slope (k,), left_bias (k, n, 3)   γ and β left of every kink, for each row of thetas (k, m)
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(cache=True, inline="always")
+def _parabola(a, b, c, u):
+    """Value at u of the parabola through (0, a), (½, b), (1, c)."""
+    return a + u * ((4.0 * b - 3.0 * a - c) + 2.0 * u * (a - 2.0 * b + c))
+
+
+@njit(cache=True, inline="always")
+def _parabola_integral(a, b, c, u):
+    """Integral over (0, u) of the parabola through (0, a), (½, b), (1, c)."""
+    linear, square = 4.0 * b - 3.0 * a - c, a - 2.0 * b + c
+    return u * (a + u * (0.5 * linear + (2.0 / 3.0) * u * square))
+
+
+@njit(cache=True)
+def _crossing(a, b, c):
+    """Root in [0, 1] of the parabola through (0, a), (½, b), (1, c) with a and c of other sign."""
+    linear, square = 4.0 * b - 3.0 * a - c, 2.0 * (a - 2.0 * b + c)
+    root = math.sqrt(max(linear * linear - 4.0 * square * a, 0.0))
+    divisor = linear + root if c > a else linear - root
+    if divisor == 0.0:
+        return 0.0
+    return min(max(-2.0 * a / divisor, 0.0), 1.0)
+
+
+@njit(cache=True)
+def _place(x, kinks, k):
+    """Number of sorted kinks (m, 3) whose start lies below x, walking from a guess k."""
+    while k < len(kinks) and kinks[k, 0] < x:
+        k += 1
+    while k > 0 and kinks[k - 1, 0] >= x:
+        k -= 1
+    return k
+
+
+@njit(cache=True)
+def _fill_pieces(theta, order, jump, bias, left_slope, left_bias, slope, intercept):
+    """Fill γ (m + 1,) and β (m + 1, 3) of every interval by prefix sums."""
+    s, b0, b1, b2 = left_slope, left_bias[0], left_bias[1], left_bias[2]
+    for k in range(len(order) + 1):
+        slope[k] = s
+        intercept[k, 0], intercept[k, 1], intercept[k, 2] = b0, b1, b2
+        if k < len(order):
+            weight = theta[order[k]]
+            s += weight * jump[k]
+            b0 += weight * bias[k, 0]
+            b1 += weight * bias[k, 1]
+            b2 += weight * bias[k, 2]
+
+
+@njit(cache=True)
+def _gap_root(y, middle, end, u, kink):
+    """Time in [0, 1] of the rest of the step at which the path meets the kink."""
+    if u == 0.0:
+        return _crossing(y - kink[0], middle - kink[1], end - kink[2])
+    start = y - _parabola(kink[0], kink[1], kink[2], u)
+    halfway = middle - _parabola(kink[0], kink[1], kink[2], 0.5 * (1.0 + u))
+    # The path may already be a rounding error past a kink that meets it together with another.
+    start = min(start, 0.0) if end > kink[2] else max(start, 0.0)
+    return _crossing(start, halfway, end - kink[2])
+
+
+@njit(cache=True)
+def _first_kink(y, middle, end, u, place, kinks, ahead, behind, switched, n_switched):
+    """Return the place of the first kink met, its time, and +1 if passed rightwards, else −1.
+
+    Candidates are the kinks that end on the other side of the path; each switches once a step.
+    """
+    best, first, sign = 2.0, -1, 1
+    for direction in (1, -1):
+        k = place if direction > 0 else place - 1
+        while 0 <= k < len(kinks):
+            if (ahead[k] >= end) if direction > 0 else (behind[k] < end):
+                break
+            if (kinks[k, 2] < end) == (direction > 0):
+                fresh = True
+                for i in range(n_switched):
+                    if switched[i] == k:
+                        fresh = False
+                if fresh:
+                    when = _gap_root(y, middle, end, u, kinks[k])
+                    if when < best:
+                        best, first, sign = when, k, direction
+            k += direction
+    return first, best, sign
+
+
+@njit(cache=True, inline="always")
+def _linear_step(y, k1, slope_m, force_m, slope_1, force_1):
+    """Classical Runge–Kutta for dy/du = slope·y + force over a unit of u; k1 is the first stage."""
+    k2 = slope_m * (y + 0.5 * k1) + force_m
+    k3 = slope_m * (y + 0.5 * k2) + force_m
+    k4 = slope_1 * (y + k3) + force_1
+    return y + (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
+
+
+@njit(cache=True)
+def _step_past_kinks(
+    y, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
+):
+    """Follow one path through one step; return its end and the integral of ½g²c γ along it."""
+    b0, b1, b2 = betas[0], betas[1], betas[2]
+    u, n_switched = 0.0, 0
+    used, spent = 0.0, 0.0
+    f0, fm, f1 = drift[0], drift[1], drift[2]
+    g0, gm, g1 = gain[0], gain[1], gain[2]
+    now, half = b0, b1
+    while True:
+        rest = 1.0 - u
+        k1 = rest * ((f0 - g0 * s) * y - g0 * now)
+        slope_1, force_1 = rest * (f1 - g1 * s), -rest * g1 * b2
+        end = _linear_step(y, k1, rest * (fm - gm * s), -rest * gm * half, slope_1, force_1)
+        k_end = slope_1 * end + force_1
+        middle = 0.5 * (y + end) + 0.125 * (k1 - k_end)
+        first, when, sign = _first_kink(
+            y, middle, end, u, place, kinks, ahead, behind, switched, n_switched
+        )
+        if first < 0:
+            break
+        switched[n_switched] = first
+        n_switched += 1
+        # Cubic Hermite position at the kink; then the other linear flow.
+        gap, back = end - y, 1.0 - when
+        y = back * y + when * end + when * back * (back * (k1 - gap) - when * (k_end - gap))
+        u += rest * when
+        reached = _parabola_integral(gain[0], gain[1], gain[2], u)
+        used += s * (reached - spent)
+        spent = reached
+        weight = sign * theta[order[first]]
+        s += weight * jump[first]
+        b0 += weight * bias[first, 0]
+        b1 += weight * bias[first, 1]
+        b2 += weight * bias[first, 2]
+        um = 0.5 * (1.0 + u)
+        f0, fm = _parabola(drift[0], drift[1], f1, u), _parabola(drift[0], drift[1], f1, um)
+        g0, gm = _parabola(gain[0], gain[1], g1, u), _parabola(gain[0], gain[1], g1, um)
+        now, half = _parabola(b0, b1, b2, u), _parabola(b0, b1, b2, um)
+    total = _parabola_integral(gain[0], gain[1], gain[2], 1.0)
+    return end, used + s * (total - spent)
+
+
+@njit(cache=True)
+def _carry_row(
+    theta, order, jump, bias, kinks, ahead, behind, drift, gain, slope, intercept, switched,
+    x, log_jacobian,
+):  # fmt: skip
+    """Carry the paths x (N,) of one θ through one step."""
+    m = len(order)
+    f0, fm, f1 = drift[0], drift[1], drift[2]
+    g0, gm, g1 = gain[0], gain[1], gain[2]
+    drift_total = (f0 + 4.0 * fm + f1) / 6.0
+    gain_total = _parabola_integral(g0, gm, g1, 1.0)
+    place = 0
+    for q in range(len(x)):
+        y = x[q]
+        place = _place(y, kinks, place)
+        s = slope[place]
+        b0, bm, b1 = intercept[place, 0], intercept[place, 1], intercept[place, 2]
+        end = _linear_step(
+            y, (f0 - g0 * s) * y - g0 * b0, fm - gm * s, -gm * bm, f1 - g1 * s, -g1 * b1
+        )
+        spent = s * gain_total
+        if (place < m and ahead[place] < end) or (place > 0 and behind[place - 1] >= end):
+            end, spent = _step_past_kinks(
+                y, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
+                s, intercept[place], switched,
+            )  # fmt: skip
+        x[q] = end
+        log_jacobian[q] += drift_total - spent
+
+
+@njit(cache=True, parallel=True)
+def advance(
+    thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
+    task_row, task_start, x, log_jacobian,
+):  # fmt: skip
+    """Carry paths x (P,) through all steps, in place.
+
+    Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
+    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path.
+    """
+    m = order.shape[1]
+    for task in prange(len(task_row)):
+        r = task_row[task]
+        paths = x[task_start[task] : task_start[task + 1]]
+        logs = log_jacobian[task_start[task] : task_start[task + 1]]
+        slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
+        switched = np.empty(m, np.int64)
+        for i in range(len(order)):
+            _fill_pieces(
+                thetas[r], order[i], jump[i], bias[i], left_slope[r], left_bias[r, i],
+                slope, intercept,
+            )  # fmt: skip
+            _carry_row(
+                thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i], drift[i],
+                gain[i], slope, intercept, switched, paths, logs,
+            )  # fmt: skip
