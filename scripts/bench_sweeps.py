@@ -16,7 +16,7 @@ from rfdiff.training import train_exact
 Row = Callable[[str, float, str, str], None]
 
 SMALL = Grid.of({"n": [50, 100, 200, 400], "m": 64, "seeds": 50})
-HALF_SECOND = Grid.of({"n": 1000, "m": 1100, "n_times": 256, "seeds": 24})
+HALF_SECOND = Grid.of({"n": 1000, "m": 1000, "n_times": 224, "seeds": 40})
 RECIPE = Recipe.of("1e0:1e10:81log", "loss_train")
 
 

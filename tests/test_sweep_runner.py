@@ -171,6 +171,25 @@ def test_a_point_is_what_train_exact_gives():
     assert set(result.timings) == {"train", *recipe.observables}
 
 
+def test_bound_terms_are_those_of_the_run():
+    """Bound and decomposition as by hand, whatever points came before with the shared limit."""
+    recipe = Recipe.of("1e2:1e8:4log", "bound,decomposition", t=0.1)
+    for point in Grid.of({"n": [20, 40], "m": 16, "n_times": 32, "seeds": 2}).points:
+        result = evaluate_point(point, recipe)
+        curves, scalars = result.curves, result.scalars
+        total = curves["bound_integral"] + scalars["bound_prior"]
+        np.testing.assert_allclose(total, curves["bound"], rtol=1e-9)
+        parts = curves["bound_sample"] + curves["bound_infinite"] + curves["bound_width"]
+        np.testing.assert_allclose(parts, curves["bound_integral"], rtol=1e-9)
+    run = train_exact(recipe.times, n=40, m=16, n_times=32, seed=1)
+    terms, bound = run.decomposition(t=0.1), run.bound(t=0.1)
+    np.testing.assert_allclose(curves["bound"], bound.total.value, rtol=1e-9)
+    np.testing.assert_allclose(curves["bound_error"], bound.total.error, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(curves["bound_infinite"], terms.infinite.value, rtol=1e-9)
+    np.testing.assert_allclose(curves["bound_width"], terms.width.value, rtol=1e-9)
+    assert scalars["approximation_finite"] == pytest.approx(float(terms.finite_error), rel=1e-6)
+
+
 def test_missed_tolerances_are_recorded(monkeypatch):
     def warning(taken):
         warnings.warn("kl misses by 1e-3: raise n_times", AccuracyWarning, stacklevel=2)

@@ -2,19 +2,14 @@
 
 import time
 import warnings
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
 
 from ..errors import AccuracyWarning
-from ..problem import TrainingProblem
-from ..quadratic import QuadraticLoss
 from ..training import train_exact
 from .identity import Value
 from .observables import MEASURES, Curves, Measurement, Scalars
 from .problem import training_arguments
 from .recipe import Recipe
 from .result import Result
-from .schedule import shared_features
 
 
 def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
@@ -35,10 +30,10 @@ def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AccuracyWarning)
         begun = time.perf_counter()
-        run = train_exact(recipe.times, **training_arguments(point))
+        arguments = training_arguments(point)
+        run = train_exact(recipe.times, **arguments)
         timings["train"] = time.perf_counter() - begun
-        population = partial(_population, _SharedProblem(shared_features(point), run.problem))
-        taken = Measurement(run, recipe.times, recipe.settings, population)
+        taken = Measurement(run, recipe.times, recipe.settings, point, arguments["target"])
         for name in recipe.observables:
             begun = time.perf_counter()
             more_curves, more_scalars = MEASURES[name](taken)
@@ -49,17 +44,3 @@ def evaluate_point(point: dict[str, Value], recipe: Recipe) -> Result:
         messages = dict.fromkeys(str(warning.message) for warning in caught)
         scalars["warnings"] = "; ".join(messages)
     return Result(curves, scalars, timings)
-
-
-@dataclass(frozen=True)
-class _SharedProblem:
-    """A problem that equals every other one with the same law, features and time rule."""
-
-    key: str
-    problem: TrainingProblem = field(compare=False)
-
-
-@lru_cache(maxsize=1)
-def _population(shared: _SharedProblem) -> QuadraticLoss:
-    """Return the population's loss; points that differ in their sample alone share it."""
-    return shared.problem.quadratic(shared.problem.target)

@@ -9,10 +9,14 @@ import numpy as np
 
 from ..early_stopping import early_stopping
 from ..estimate import Estimate
-from ..quadratic import QuadraticLoss
+from ..quadrature import graded_time_rule
+from ..targets import Target
+from ..theory.decomposition import decompose
 from ..trained_flow import TrainedFlow
 from ..validation import FloatArray
+from .identity import Point
 from .result import Scalar
+from .sharing import BOUND_TIMES, limit_loss, population_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +27,15 @@ class Measurement:
         run: the trained flow.
         tau: training times of the curves.
         settings: keyword arguments of `TrainedFlow.kl` (t, against, certify).
-        population: the population's loss.
+        point: the point that was trained.
+        law: its target.
     """
 
     run: TrainedFlow
     tau: FloatArray
     settings: Mapping[str, Any]
-    population: Callable[[], QuadraticLoss]
+    point: Point
+    law: Target
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_taken", {})
@@ -55,7 +61,8 @@ def _train_loss(taken: Measurement, tau: FloatArray) -> Estimate:
 
 
 def _population_loss(taken: Measurement, tau: FloatArray) -> Estimate:
-    return Estimate(taken.population()(taken.run.theta(tau)))
+    quadratic = population_loss(taken.point, taken.law, taken.run.problem)
+    return Estimate(quadratic(taken.run.theta(tau)))
 
 
 CURVES: Mapping[str, Callable[[Measurement, FloatArray], Estimate]] = MappingProxyType(
@@ -103,6 +110,43 @@ def _stopping(curve: str, suffix: str) -> Measure:
     return measure
 
 
+def _bound(taken: Measurement) -> tuple[Curves, Scalars]:
+    bound = taken.run.bound(taken.tau, t=taken.settings["t"], n_times=BOUND_TIMES)
+    return (
+        {"bound": bound.total.value, "bound_error": bound.total.error},
+        {"bound_prior": float(bound.prior)},
+    )
+
+
+def _decomposition(taken: Measurement) -> tuple[Curves, Scalars]:
+    """Split the bound's integral [15], the infinitely wide model shared among points."""
+    run, chosen = taken.run, taken.settings["t"]
+    t = run.default_time if chosen is None else chosen
+    terms = decompose(
+        taken.tau,
+        run.theta(taken.tau),
+        law=taken.law,
+        sde=run.sde,
+        features=run.features,
+        training_rule=run.problem.rule,
+        training_weighting=run.problem.weighting,
+        rule=graded_time_rule(t, run.sde.T, BOUND_TIMES),
+        limit=limit_loss(taken.point, taken.law, run.problem, t),
+    ).scaled(0.5 * (run.sde.T - t))
+    parts = {
+        "bound_integral": terms.total,
+        "bound_sample": terms.sample,
+        "bound_infinite": terms.infinite,
+        "bound_width": terms.width,
+    }
+    curves = {name: part.value for name, part in parts.items()}
+    curves |= {f"{name}_error": part.error for name, part in parts.items()}
+    return curves, {
+        "approximation_finite": float(terms.finite_error),
+        "approximation_infinite": float(terms.infinite_error),
+    }
+
+
 def _spectrum(taken: Measurement) -> tuple[Curves, Scalars]:
     """Summarise the eigenvalues λ of the training Gram."""
     values = np.maximum(taken.run.flow.eigenvalues, 0.0)
@@ -123,6 +167,8 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "tau_es_flow": _stopping("kl_flow", "_flow"),
         "tau_es_sde": _stopping("kl_sde", "_sde"),
         "tau_es_population": _stopping("loss_population", "_population"),
+        "bound": _bound,
+        "decomposition": _decomposition,
         "spectrum": _spectrum,
     }
 )

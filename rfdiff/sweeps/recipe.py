@@ -26,6 +26,8 @@ OBSERVABLES: Mapping[str, str] = MappingProxyType(
         "tau_es_flow": "early stopping by kl_flow",
         "tau_es_sde": "early stopping by kl_sde",
         "tau_es_population": "early stopping by loss_population",
+        "bound": "Lemma 2's bound on the reverse SDE's KL, and its term KL(p_T‖π)",
+        "decomposition": "the bound's integral as sampling, infinite-width training and width",
         "spectrum": "largest eigenvalue of the Gram, trace, rank, participation ratio",
     }
 )

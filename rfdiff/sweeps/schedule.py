@@ -9,8 +9,8 @@ from .grid import sort_key
 from .identity import Point, Value, canonical_json
 
 # Axes that change the training set alone: points that differ in nothing else share their
-# features and their population.
-_SAMPLE_AXES = ("n", "noise_samples")
+# features and their population (see `sharing`).
+SAMPLE_AXES = ("n", "noise_samples", "population")
 
 
 def cost(point: Point) -> float:
@@ -21,7 +21,7 @@ def cost(point: Point) -> float:
 
 def shared_features(point: Point) -> str:
     """Return what points with the same law, features and time rule have in common, as text."""
-    return canonical_json({key: value for key, value in point.items() if key not in _SAMPLE_AXES})
+    return canonical_json({key: value for key, value in point.items() if key not in SAMPLE_AXES})
 
 
 def in_order(points: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
