@@ -17,7 +17,7 @@ from sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 from rfdiff.errors import AccuracyWarning, ArgumentError, SchedulerError
 from rfdiff.mixtures import bimodal
 from rfdiff.sde import VPSDE
-from rfdiff.sweeps import Grid, Recipe, Store, run_sweep
+from rfdiff.sweeps import Grid, Recipe, Store, run_sweep, sharing
 from rfdiff.sweeps.evaluate import evaluate_point
 from rfdiff.sweeps.executors.dask import Distributed
 from rfdiff.sweeps.limits import OutOfTime, one_thread, time_limit
@@ -171,8 +171,10 @@ def test_a_point_is_what_train_exact_gives():
     assert set(result.timings) == {"train", *recipe.observables}
 
 
-def test_bound_terms_are_those_of_the_run():
+def test_bound_terms_are_those_of_the_run(monkeypatch):
     """Bound and decomposition as by hand, whatever points came before with the shared limit."""
+    monkeypatch.setattr(sharing, "WIDE", 128)
+    sharing._limit.cache_clear()
     recipe = Recipe.of("1e2:1e8:4log", "bound,decomposition", t=0.1)
     for point in Grid.of({"n": [20, 40], "m": 16, "n_times": 32, "seeds": 2}).points:
         result = evaluate_point(point, recipe)
@@ -182,12 +184,14 @@ def test_bound_terms_are_those_of_the_run():
         parts = curves["bound_sample"] + curves["bound_infinite"] + curves["bound_width"]
         np.testing.assert_allclose(parts, curves["bound_integral"], rtol=1e-9)
     run = train_exact(recipe.times, n=40, m=16, n_times=32, seed=1)
-    terms, bound = run.decomposition(t=0.1), run.bound(t=0.1)
+    terms, bound = run.decomposition(t=0.1, wide=128), run.bound(t=0.1)
     np.testing.assert_allclose(curves["bound"], bound.total.value, rtol=1e-9)
     np.testing.assert_allclose(curves["bound_error"], bound.total.error, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(curves["bound_infinite"], terms.infinite.value, rtol=1e-9)
     np.testing.assert_allclose(curves["bound_width"], terms.width.value, rtol=1e-9)
     assert scalars["approximation_finite"] == pytest.approx(float(terms.finite_error), rel=1e-6)
+    assert sharing._limit.cache_info().misses == 1
+    sharing._limit.cache_clear()
 
 
 def test_missed_tolerances_are_recorded(monkeypatch):

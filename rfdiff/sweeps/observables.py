@@ -9,9 +9,7 @@ import numpy as np
 
 from ..early_stopping import early_stopping
 from ..estimate import Estimate
-from ..quadrature import graded_time_rule
 from ..targets import Target
-from ..theory.decomposition import decompose
 from ..trained_flow import TrainedFlow
 from ..validation import FloatArray
 from .identity import Point
@@ -122,17 +120,8 @@ def _decomposition(taken: Measurement) -> tuple[Curves, Scalars]:
     """Split the bound's integral [15], the infinitely wide model shared among points."""
     run, chosen = taken.run, taken.settings["t"]
     t = run.default_time if chosen is None else chosen
-    terms = decompose(
-        taken.tau,
-        run.theta(taken.tau),
-        law=taken.law,
-        sde=run.sde,
-        features=run.features,
-        training_rule=run.problem.rule,
-        training_weighting=run.problem.weighting,
-        rule=graded_time_rule(t, run.sde.T, BOUND_TIMES),
-        limit=limit_loss(taken.point, taken.law, run.problem, t),
-    ).scaled(0.5 * (run.sde.T - t))
+    limit = limit_loss(taken.point, taken.law, run.problem, t)
+    terms = run.decomposition(taken.tau, t=t, n_times=BOUND_TIMES, limit=limit)
     parts = {
         "bound_integral": terms.total,
         "bound_sample": terms.sample,

@@ -18,6 +18,9 @@ from .schedule import SAMPLE_AXES
 # Nodes of the time rule of bounds, as in `kl_bound`.
 BOUND_TIMES = 64
 
+# Features of the model that stands for infinitely many.
+WIDE = 1536
+
 
 @dataclass(frozen=True)
 class _Keyed:
@@ -56,6 +59,7 @@ def _limit(keyed: _Keyed, t: float) -> LimitLoss:
         training_weighting=problem.weighting,
         rule=graded_time_rule(t, problem.sde.T, BOUND_TIMES),
         weighting="likelihood",
+        wide=WIDE,
     )
 
 
