@@ -77,12 +77,11 @@ class SampledDrops:
         xi = nodes[:-1, None] + lengths[:, None] * offsets
         v, times, scale = clock.v[part], clock.times[part], clock.scale[part]
         middle, width = grid.middle(v), grid.half_width(v)[0]
-        growth, tilt = grid.growth, grid.tilt
         out = np.empty((len(rows), len(times), cells))
         for k, t in enumerate(times):
             s = self._evaluate(rows, scale[k] * (middle[k] + width[k] * xi), float(t))
-            integrals = (s * weights).sum(-1) * lengths
-            kernels.sampled_drops(integrals, scale[k], width[k], nodes, growth, tilt, out[:, k])
+            motion = 0.5 * grid.growth**2 * (nodes[1:] + nodes[:-1]) - grid.tilt * width[k]
+            out[:, k] = lengths * (2.0 * scale[k] * width[k] * (s * weights).sum(-1) + motion)
         return out
 
     def _evaluate(self, rows: np.ndarray, x: FloatArray, t: float) -> FloatArray:

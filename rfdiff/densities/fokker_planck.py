@@ -21,6 +21,8 @@ from .moving_grid import Clock, MovingGrid
 LEVELS = 4
 # Masses below this do not count: their logarithm is cut there.
 _FLOOR = 1e-300
+# Bytes of drops held at once: many steps in one call of the kernel, few barriers for its threads.
+_DROP_BYTES = 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +80,13 @@ def march(
         conductance[:, g, 0, :n] = 1.0 / (gaps * lengths[:, :-1])
         conductance[:, g, 1, :n] = 1.0 / (gaps * lengths[:, 1:])
     edge = np.zeros(len(rows))
-    for part in clock.parts():
+    step_bytes = 8 * len(rows) * cells * 2 ** (clock.levels - 1)
+    for part in clock.parts(max(1, _DROP_BYTES // step_bytes)):
         drop = drops(rows, grid, clock, part, cells)
-        if not np.isfinite(drop).all():
-            raise ArgumentError(
-                f"score must be finite, it is not for t in "
-                f"[{clock.times[part][-1]:.6g}, {clock.times[part][0]:.6g}]"
-            )
+        finite = np.isfinite(drop).all(axis=(0, 2))
+        if not finite.all():
+            t = clock.times[part][np.argmin(finite)]
+            raise ArgumentError(f"score must be finite, it is not at t = {t:.6g}")
         mobility = (clock.v[part] / grid.half_width(clock.v[part])) ** 2
         kernels.advance(mass, drop, mobility, conductance, clock.step, edge)
     return mass, edge

@@ -106,7 +106,7 @@ class Clock:
         times[0], times[-1] = sde.T, t
         return cls(v, times, np.asarray(sde.scale(times)), (start - end) / n_steps, levels)
 
-    def parts(self) -> list[slice]:
-        """Return the divisions of each step, as slices."""
-        size = 2 ** (self.levels - 1)
-        return [slice(k + 1, k + 1 + size) for k in range(0, len(self.v) - 1, size)]
+    def parts(self, steps: int) -> list[slice]:
+        """Return the divisions of `steps` steps at a time, as slices."""
+        size = steps * 2 ** (self.levels - 1)
+        return [slice(k, min(k + size, len(self.v))) for k in range(1, len(self.v), size)]

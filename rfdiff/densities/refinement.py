@@ -176,7 +176,7 @@ def _warn(rows: list[SolvedRow], tolerance: float) -> None:
     if worst.mean_error > tolerance:
         reason = (
             f"a mass of {worst.edge:.1e} leaves the widest grid"
-            if worst.edge > 0.5 * worst.mean_error
+            if worst.edge > tolerance
             else f"after {worst.cells} cells and {worst.steps} steps"
         )
         warnings.warn(

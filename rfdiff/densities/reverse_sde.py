@@ -31,7 +31,9 @@ _MINIMUM_MASS = 0.01
 _CHORD = 0.1
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
-_CELLS_PER_PANEL = 4
+_CELLS_PER_PANEL = 8
+# Where a reference law is thinner than this, nothing that log p̂ can be there counts.
+_THIN = 1e-60
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,14 +155,9 @@ class ReverseSDEDensity:
         """
         reference = Reference(law, self.domain)
         edges = self._panels(reference)
-        x, weights = composite_gauss_legendre(_ORDER, edges)
-        p = np.exp(reference.log_density(x)) * weights
-        log_density, log_error = self._evaluate(x)
-        coarse_x, coarse_weights = composite_gauss_legendre(_ORDER // 2, edges)
-        coarse = np.exp(reference.log_density(coarse_x)) * coarse_weights
-        value = (log_density * p).sum(-1)
-        gap = np.abs(value - (self.log_density(coarse_x) * coarse).sum(-1))
-        return Estimate(value, gap + (log_error * p).sum(-1))
+        value, error = self._means(reference, edges, _ORDER)
+        coarse, _ = self._means(reference, edges, _ORDER // 2)
+        return Estimate(value, np.abs(value - coarse) + error)
 
     def _check_domain(self) -> None:
         mass = self.mass.value
@@ -181,6 +178,17 @@ class ReverseSDEDensity:
         finest *= float(self.sde.scale(self.t))
         n = int(np.ceil((edges[-1] - edges[0]) / (_CELLS_PER_PANEL * finest)))
         return np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], n + 1)]))
+
+    def _means(
+        self, reference: Reference, edges: FloatArray, order: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the means of log p̂ and of its error under the law, each (…)."""
+        x, weights = composite_gauss_legendre(order, edges)
+        density = np.exp(reference.log_density(x))
+        counts = density > _THIN
+        log_density, log_error = self._evaluate(x[counts])
+        p = (density * weights)[counts]
+        return (log_density * p).sum(-1), (log_error * p).sum(-1)
 
     def _evaluate(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return log p̂ and its error, each (…) + x.shape."""
