@@ -3,7 +3,7 @@
 # Makes the project's virtual environment on first use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/environment.sh test
+. scripts/environment.sh ""
 
 echo "== Two modes at -3 and 3: the paper's target, its law known =="
 rfdiff train --mu 3 --n 1000 --m 512 --certify --out results/quickstart/bimodal
