@@ -1,5 +1,5 @@
-# Source this: `. scripts/environment.sh EXTRAS` (may be "") makes the project's virtual environment (.venv)
-# where there is none, installs the package with those extras, and activates it.
+# Source this: `. scripts/environment.sh EXTRAS` (they may be "") makes the project's virtual
+# environment (.venv) where there is none, installs the package with those extras, and activates it.
 # PYTHON chooses the interpreter a new environment is made with (default: python3).
 
 if [ ! -x .venv/bin/python ]; then
