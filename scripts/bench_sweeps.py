@@ -16,15 +16,16 @@ from rfdiff.training import train_exact
 Row = Callable[[str, float, str, str], None]
 
 SMALL = Grid.of({"n": [50, 100, 200, 400], "m": 64, "seeds": 50})
-HALF_SECOND = Grid.of({"n": 1000, "m": 1000, "n_times": 224, "seeds": 40})
-RECIPE = Recipe.of("1e0:1e10:81log", "loss_train")
+HALF_SECOND = Grid.of({"n": 1000, "m": 512, "n_times": 512, "seeds": 40})
+BARE = Recipe.of("1e0:1e10:81log", "loss_train")
+WHOLE = Recipe.of()
 
 
-def sweep_seconds(grid: Grid, jobs: int) -> float:
+def sweep_seconds(grid: Grid, recipe: Recipe, jobs: int) -> float:
     """Return the wall time of a whole sweep into a new store."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        summary = run_sweep(Path(folder) / "sweep.db", grid, RECIPE, jobs=jobs)
+        summary = run_sweep(Path(folder) / "sweep.db", grid, recipe, jobs=jobs)
         seconds = time.perf_counter() - begun
     assert summary.done == len(grid)
     return seconds
@@ -35,14 +36,14 @@ def bare_seconds(grid: Grid) -> float:
     begun = time.perf_counter()
     with one_thread():
         for point in grid.points:
-            train_exact(RECIPE.times, **training_arguments(point)).loss("train")
+            train_exact(BARE.times, **training_arguments(point)).loss("train")
     return time.perf_counter() - begun
 
 
 def overhead(row: Row) -> None:
     """Milliseconds per point over bare calls, in this process."""
     bare_seconds(SMALL)
-    pairs = [(sweep_seconds(SMALL, 0), bare_seconds(SMALL)) for _ in range(3)]
+    pairs = [(sweep_seconds(SMALL, BARE, 0), bare_seconds(SMALL)) for _ in range(3)]
     sweep, bare = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
     row(
         "sweep overhead per point over bare train_exact [ms]",
@@ -54,7 +55,7 @@ def overhead(row: Row) -> None:
 
 def speedup(row: Row) -> None:
     """One worker process against two, each from a cold start to the closed store."""
-    one, two = sweep_seconds(HALF_SECOND, 1), sweep_seconds(HALF_SECOND, 2)
+    one, two = (sweep_seconds(HALF_SECOND, WHOLE, jobs) for jobs in (1, 2))
     row(
         "sweep with 1 process / with 2 processes",
         one / two,
