@@ -33,6 +33,21 @@ class Estimate:
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "error_covers", error_covers)
 
+    @classmethod
+    def from_halvings(
+        cls, fine: FloatArray, coarse: FloatArray, coarsest: FloatArray, error_covers: str
+    ) -> "Estimate":
+        """Return the value at some resolution, with an error from halving it twice.
+
+        One halving alone can miss by chance, where its change passes zero: the error is that
+        change plus a quarter of the second's, what second-order convergence would leave of it.
+
+        >>> Estimate.from_halvings(1.0, 1.25, 2.25, "grid")
+        1 ± 0.5
+        """
+        error = np.abs(fine - coarse) + 0.25 * np.abs(coarse - coarsest)
+        return cls(fine, error, error_covers)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the value."""

@@ -6,7 +6,7 @@ On quadrature nodes with weights ω = pλ the flow is the eigendecomposition √
     s_τ(z) = Σ_q k(z, z_q) √ω_q [V 2τφ₁(−2Λτ) Vᵀ √ω ∇log p]_q.
 
 θ₀ = 0 throughout: at infinite width a Gaussian θ₀ would add a random function. Every prediction
-is compared with the one from half the nodes in x and in t, and carries the difference as error.
+is compared with those from a half and a quarter of the nodes in x and in t, for its error.
 The marginals must be smooth on the scale of the nodes: a data set's are not at small t, and the
 empirical flow is better served by `wide_limit`, whose integrals over x are exact.
 """
@@ -32,6 +32,8 @@ from .validation import FloatArray, count, memory, training_times
 
 # Points × nodes of kernel values held at once.
 _CHUNK = 1 << 21
+# What errors of the limit cover.
+_NODES = "quadrature nodes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,18 +162,24 @@ class KernelFlow:
 
 @dataclass(frozen=True, eq=False)
 class KernelLimit:
-    """The infinite-width flow with errors: a fine discretisation and one of half the nodes."""
+    """The infinite-width flow with errors: discretisations of n, n/2 and n/4 nodes a direction."""
 
     fine: KernelFlow
     coarse: KernelFlow
+    coarsest: KernelFlow
+
+    @property
+    def flows(self) -> tuple[KernelFlow, KernelFlow, KernelFlow]:
+        """The three discretisations, finest first."""
+        return self.fine, self.coarse, self.coarsest
 
     def loss(self, tau: ArrayLike) -> Estimate:
         """Return the score-matching loss along τ."""
-        return _difference(self.fine.loss(tau), self.coarse.loss(tau))
+        return Estimate.from_halvings(*(flow.loss(tau) for flow in self.flows), _NODES)
 
     def score(self, x: ArrayLike, t: float, tau: ArrayLike) -> Estimate:
         """Return s_τ(x, t), shape τ.shape + x.shape."""
-        return _difference(self.fine.score(x, t, tau), self.coarse.score(x, t, tau))
+        return Estimate.from_halvings(*(flow.score(x, t, tau) for flow in self.flows), _NODES)
 
 
 def kernel_limit(
@@ -197,8 +205,9 @@ def kernel_limit(
         activation: "relu" or "erf".
         weighting: λ(t) of the training loss.
         t_min: the loss averages over t ~ U(t_min, T).
-        n_times: time nodes, even.
-        n_panels: panels of 8 points over p_t at each, even; the matrix is 8·n_times·n_panels wide.
+        n_times: time nodes, a multiple of 4.
+        n_panels: panels of 8 points over p_t at each, a multiple of 4; the matrix is
+            8·n_times·n_panels wide.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
 
     >>> from rfdiff.features import LogSigmaEmbedding
@@ -213,8 +222,8 @@ def kernel_limit(
     kernel = limit_kernel(features, activation)
 
     for name, number in (("n_times", n_times), ("n_panels", n_panels)):
-        if count(name, number, 2) % 2:
-            raise ArgumentError(f"{name} must be even, got {number}")
+        if count(name, number, 4) % 4:
+            raise ArgumentError(f"{name} must be a multiple of 4, got {number}")
 
     def build(share: int) -> KernelFlow:
         return KernelFlow.build(
@@ -228,11 +237,7 @@ def kernel_limit(
             preconditioner=preconditioner,
         )
 
-    return KernelLimit(build(1), build(2))
-
-
-def _difference(fine: FloatArray, coarse: FloatArray) -> Estimate:
-    return Estimate(fine, np.abs(fine - coarse), "quadrature nodes")
+    return KernelLimit(build(1), build(2), build(4))
 
 
 def _inputs(

@@ -296,7 +296,7 @@ class TrainedFlow:
             tau: training times.
             t: evaluation time, below T; `default_time` if None.
             n_times: nodes of the time rule on (t, T).
-            wide: width of the model that stands for m = ∞; one of half the width is the error.
+            wide: width of the model that stands for m = ∞; halving it twice is the error.
             limit: that model, to share among runs that differ in data, width or draws only.
 
         Raises:

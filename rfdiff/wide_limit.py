@@ -25,6 +25,9 @@ from .sde import ForwardSDE
 from .targets import Target
 from .validation import FloatArray, count, one_of, training_times
 
+# What errors of the limit cover.
+_WIDTH = "width of the wide model"
+
 
 def spread_features(
     law: str,
@@ -83,20 +86,26 @@ class WideFlow:
 
 @dataclass(frozen=True, eq=False)
 class WideLimit:
-    """The infinite-width flow of any law, with errors: a wide model and one of half the width."""
+    """The infinite-width flow of any law, with errors from models of 1/2 and 1/4 of the width."""
 
     fine: WideFlow
     coarse: WideFlow
+    coarsest: WideFlow
+
+    @property
+    def models(self) -> tuple[WideFlow, WideFlow, WideFlow]:
+        """The three models, widest first."""
+        return self.fine, self.coarse, self.coarsest
 
     def loss(self, tau: ArrayLike) -> Estimate:
         """Return the score-matching loss along τ."""
         tau = training_times("tau", tau)
-        return _difference(self.fine.loss(tau), self.coarse.loss(tau))
+        return Estimate.from_halvings(*(model.loss(tau) for model in self.models), _WIDTH)
 
     def score(self, x: ArrayLike, t: float, tau: ArrayLike) -> Estimate:
         """Return s_τ(x, t), shape τ.shape + x.shape."""
         tau = training_times("tau", tau)
-        return _difference(self.fine.score(x, t, tau), self.coarse.score(x, t, tau))
+        return Estimate.from_halvings(*(model.score(x, t, tau) for model in self.models), _WIDTH)
 
 
 def wide_limit(
@@ -113,7 +122,7 @@ def wide_limit(
 ) -> WideLimit:
     """Return the m → ∞ flow of any feature law, approximated by m evenly spread features.
 
-    The error of its predictions is their difference from those of m/2 features.
+    The error of its predictions is how they change from m/4 to m/2 to m features.
 
     Args:
         law: the population, or `GaussianMixture.from_points(data)` for the empirical flow.
@@ -124,10 +133,10 @@ def wide_limit(
         activation: activation.
         weighting: λ(t) of the training loss.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
-        m: width, even; an eigendecomposition of m × m is the cost.
+        m: width, a multiple of 4; an eigendecomposition of m × m is the cost.
     """
-    if count("m", m, 2) % 2:
-        raise ArgumentError(f"m must be even, got {m}")
+    if count("m", m, 4) % 4:
+        raise ArgumentError(f"m must be a multiple of 4, got {m}")
     norm_of_score = float(score_norm(law, sde, rule, weighting))
 
     def build(width: int) -> WideFlow:
@@ -137,11 +146,7 @@ def wide_limit(
         quadratic = denoising_quadratic(law, sde, spread, rule, weighting)
         return WideFlow(spread, GradientFlow(quadratic), norm_of_score, quadratic.constant)
 
-    return WideLimit(build(m), build(m // 2))
-
-
-def _difference(fine: FloatArray, coarse: FloatArray) -> Estimate:
-    return Estimate(fine, np.abs(fine - coarse), "width of the wide model")
+    return WideLimit(build(m), build(m // 2), build(m // 4))
 
 
 def _directions(dimension: int, m: int) -> tuple[FloatArray, FloatArray]:

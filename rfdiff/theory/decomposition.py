@@ -89,7 +89,7 @@ class LimitLoss:
     """L̃ of the m = ∞ population flow as a function of τ; it depends on no data and no draws."""
 
     limit: WideLimit
-    measures: tuple[ScoreMatching, ScoreMatching]
+    measures: tuple[ScoreMatching, ScoreMatching, ScoreMatching]
 
     @classmethod
     def build(
@@ -120,19 +120,22 @@ class LimitLoss:
             preconditioner=features.preconditioner,
             m=wide,
         )
-        fine, coarse = (
+        first, second, third = (
             ScoreMatching.assemble(law, sde, model.features, rule, weighting)
-            for model in (limit.fine, limit.coarse)
+            for model in limit.models
         )
-        return cls(limit, (fine, coarse))
+        return cls(limit, (first, second, third))
 
     def __call__(self, tau: ArrayLike) -> Estimate:
-        """Return L̃ along τ; the error compares the wide model with one of half the width."""
-        fine = self.measures[0](self.limit.fine.flow.theta(tau))
-        coarse = self.measures[1](self.limit.coarse.flow.theta(tau))
-        return Estimate(
-            fine.value, fine.error + np.abs(fine.value - coarse.value), "width of the wide model"
+        """Return L̃ along τ; the error is what two halvings of the wide model change."""
+        fine, coarse, coarsest = (
+            measure(model.flow.theta(tau))
+            for measure, model in zip(self.measures, self.limit.models, strict=True)
         )
+        width = Estimate.from_halvings(
+            fine.value, coarse.value, coarsest.value, "width of the wide model"
+        )
+        return Estimate(fine.value, fine.error + width.error, width.error_covers)
 
 
 def decompose(
