@@ -73,11 +73,6 @@ class MovingGrid:
         lengths[:, [0, -1]] *= 0.5
         return lengths
 
-    def eta(self, xi: FloatArray) -> FloatArray:
-        """Return η of coordinates ξ (n, N)."""
-        kappa = self.grading[:, None]
-        return np.arcsinh(xi * np.sinh(kappa)) / kappa
-
     def points(self, v: float, cells: int) -> FloatArray:
         """Return the nodes y at one noise ratio, shape (n, cells + 1)."""
         v = np.array([v])

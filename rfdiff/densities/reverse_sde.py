@@ -9,26 +9,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ArgumentError
 from ..estimate import Estimate
 from ..mixtures import GaussianMixture
 from ..quadrature import composite_gauss_legendre
-from ..reference import Domain, Reference
+from ..reference import Domain, Reference, parse_domain
 from ..score import Score
 from ..sde import ForwardSDE
-from ..time_grids import noise_ratio, reverse_time
-from ..validation import FloatArray, interval, positive
+from ..time_grids import reverse_time
+from ..validation import FloatArray, positive
 from .drops import drops_of
 from .moving_grid import MovingGrid
 from .refinement import ReverseProblem, SolvedRow, solve_rows, widened_grid
+from .row_density import RowDensity
 
 # A domain that holds less than this of a learned density misses it.
 _MINIMUM_MASS = 0.01
-# Beyond the grid log p̂ goes on along the chord of its last twentieth.
-_CHORD = 0.1
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
 _CELLS_PER_PANEL = 8
@@ -50,7 +48,8 @@ class ReverseSDEDensity:
         sde: the forward process.
         t: evaluation time, 0 < t < T.
         prior: law at T from which the reversal starts; π = N(0, prior_std²) if None.
-        domain: (a, b), where the density is wanted; None: wherever there is mass.
+        domain: (a, b), where the density is compared; the line if None. The density is not
+            renormalised there.
         tolerance: of the mean absolute error of log p̂ under p̂.
 
     Raises:
@@ -72,10 +71,10 @@ class ReverseSDEDensity:
     sde: ForwardSDE
     t: float
     prior: GaussianMixture | None = None
-    domain: Domain | None = None
+    domain: Domain = (-np.inf, np.inf)
     tolerance: float = 2e-4
     _grid: MovingGrid = field(init=False, repr=False)
-    _rows: list[SolvedRow] = field(init=False, repr=False)
+    _solved: list[SolvedRow] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.score.dimension != 1:
@@ -88,14 +87,13 @@ class ReverseSDEDensity:
             prior = GaussianMixture([1.0], [0.0], self.sde.prior_std)
         elif prior.dimension != 1:
             raise ArgumentError(f"prior must be one-dimensional, got d = {prior.dimension}")
-        wanted = None if self.domain is None else interval("domain", self.domain)
+        domain = parse_domain(np.inf if self.domain is None else self.domain)
+        wanted = domain if np.isfinite(domain).all() else None
         n_rows = int(np.prod(self.score.shape))
         problem = ReverseProblem(drops_of(self.score), n_rows, self.sde, t, prior)
         grid = widened_grid(problem, wanted)
         rows = solve_rows(problem, grid, tolerance)
-        ends = grid.points(float(noise_ratio(self.sde, t)), 1) * float(self.sde.scale(t))
-        hull = (float(ends[:, 0].min()), float(ends[:, 1].max()))
-        values = {"t": t, "prior": prior, "domain": wanted or hull, "_grid": grid, "_rows": rows}
+        values = {"t": t, "prior": prior, "domain": domain, "_grid": grid, "_solved": rows}
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if wanted is not None:
@@ -111,6 +109,13 @@ class ReverseSDEDensity:
         """No points of lesser smoothness: diffusion has smoothed the kinks of the score."""
         return np.empty(0)
 
+    @property
+    def hull(self) -> Domain:
+        """An interval that holds all of the mass at every training time."""
+        low = min(row.middle - row.width for row in self._rows)
+        high = max(row.middle + row.width for row in self._rows)
+        return low, high
+
     @cached_property
     def mass(self) -> Estimate:
         """Mass on the domain, shape (…).
@@ -118,13 +123,13 @@ class ReverseSDEDensity:
         The error is what the extrapolation and the ends of the grid may have gained or lost.
         """
         value = np.diff(self.cdf(np.array(self.domain)))[..., 0]
-        error = [row.defect + row.edge for row in self._rows]
+        error = [row.defect + row.edge for row in self._solved]
         return Estimate(value, np.reshape(error, self.shape))
 
     @property
     def error(self) -> FloatArray:
         """Estimated mean absolute error of log p̂ under p̂, shape (…)."""
-        return np.reshape([row.mean_error for row in self._rows], self.shape)
+        return np.reshape([row.mean_error for row in self._solved], self.shape)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape."""
@@ -138,21 +143,28 @@ class ReverseSDEDensity:
         """Return p̂(x), shape (…) + x.shape."""
         return np.exp(self.log_density(x))
 
+    def log_density_of(self, rows: NDArray[np.intp], x: FloatArray) -> FloatArray:
+        """Return log p̂ of the training time rows[i] (a flat index) at x[i], shape (P,)."""
+        out = np.empty(len(x))
+        for row in np.unique(rows):
+            here = rows == row
+            out[here] = self._rows[row].evaluate(x[here])[0]
+        return out
+
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return the distribution function P̂(X ≤ x), shape (…) + x.shape."""
         x = np.asarray(x, dtype=np.float64)
-        flat = x.ravel()
-        eta = self._grid.eta(np.clip(self._xi(flat), -1.0, 1.0))
-        out = np.empty((len(self._rows), flat.size))
-        for i, spline in enumerate(self._cumulative):
-            out[i] = np.clip(spline(eta[i]), 0.0, 1.0)
-        return out.reshape(self.shape + x.shape)
+        values = np.stack([row.cdf(x.ravel()) for row in self._rows])
+        return values.reshape(self.shape + x.shape)
 
     def mean_log_density(self, law: Any) -> Estimate:
         """E_p[log p̂], p restricted to the domain: shape (…).
 
-        The error adds the quadrature's to the mean of `log_density_error`.
+        The error adds the quadrature's to the mean of `log_density_error`; point masses need none.
         """
+        if isinstance(law, GaussianMixture) and law.dimension == 1 and not law.stds.any():
+            value, error = self._evaluate(law.means[:, 0])
+            return Estimate((value * law.weights).sum(-1), (error * law.weights).sum(-1))
         reference = Reference(law, self.domain)
         edges = self._panels(reference)
         value, error = self._means(reference, edges, _ORDER)
@@ -172,10 +184,7 @@ class ReverseSDEDensity:
     def _panels(self, reference: Reference) -> FloatArray:
         """Panels on which the law and every row are resolved."""
         edges = reference.edges
-        cells = np.array([row.cells for row in self._rows])
-        kappa = self._grid.grading
-        finest = float((2.0 * self._width * kappa / np.sinh(kappa) / cells).min())
-        finest *= float(self.sde.scale(self.t))
+        finest = min(row.finest for row in self._rows)
         n = int(np.ceil((edges[-1] - edges[0]) / (_CELLS_PER_PANEL * finest)))
         return np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], n + 1)]))
 
@@ -193,54 +202,17 @@ class ReverseSDEDensity:
     def _evaluate(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return log p̂ and its error, each (…) + x.shape."""
         x = np.asarray(x, dtype=np.float64)
-        flat = x.ravel()
-        xi = self._xi(flat)
-        eta = self._grid.eta(np.clip(xi, -1.0, 1.0))
-        value, error = np.empty(xi.shape), np.empty(xi.shape)
-        log_width = np.log(self._width * float(self.sde.scale(self.t)))
-        for i, (row, spline) in enumerate(zip(self._rows, self._splines, strict=True)):
-            value[i] = spline(eta[i]) - log_width[i]
-            error[i] = np.interp(eta[i], np.linspace(-1.0, 1.0, row.cells + 1), row.log_error)
-            for end in (-1.0, 1.0):
-                beyond = xi[i] * end > 1.0
-                inner = float(self._grid.eta(np.full_like(xi, end * (1.0 - _CHORD)))[i, 0])
-                fall = float(spline(end) - spline(inner)) / _CHORD
-                change = min(fall, 0.0) * (np.abs(xi[i, beyond]) - 1.0)
-                value[i, beyond] += change
-                error[i, beyond] += np.abs(change)
+        pairs = [row.evaluate(x.ravel()) for row in self._rows]
+        value, error = (np.stack(part) for part in zip(*pairs, strict=True))
         return value.reshape(self.shape + x.shape), error.reshape(self.shape + x.shape)
 
     @cached_property
-    def _splines(self) -> list[CubicSpline]:
-        """Splines of log q(ξ) in η, one for each row."""
+    def _rows(self) -> list[RowDensity]:
+        """The densities of the training times, in x."""
+        r, grid = float(self.sde.scale(self.t)), self._grid
+        v = np.array([grid.v_end])
+        middle, widths = r * float(grid.middle(v)[0]), r * grid.half_width(v)[:, 0]
         return [
-            CubicSpline(np.linspace(-1.0, 1.0, row.cells + 1), row.log_density)
-            for row in self._rows
+            RowDensity(middle, float(width), float(kappa), row.log_density, row.log_error)
+            for width, kappa, row in zip(widths, grid.grading, self._solved, strict=True)
         ]
-
-    @cached_property
-    def _cumulative(self) -> list[CubicSpline]:
-        """Splines of the distribution function in η, by Gauss–Legendre on every cell."""
-        splines = []
-        for i, (row, spline) in enumerate(zip(self._rows, self._splines, strict=True)):
-            nodes = np.linspace(-1.0, 1.0, row.cells + 1)
-            eta, weights = composite_gauss_legendre(_ORDER, nodes)
-            kappa = self._grid.grading[i]
-            density = np.exp(spline(eta)) * kappa * np.cosh(kappa * eta) / np.sinh(kappa)
-            total = np.cumsum((density * weights).reshape(row.cells, _ORDER).sum(1))
-            splines.append(CubicSpline(nodes, np.append(0.0, total) / total[-1]))
-        return splines
-
-    @property
-    def _v(self) -> FloatArray:
-        return np.array([float(noise_ratio(self.sde, self.t))])
-
-    @property
-    def _width(self) -> FloatArray:
-        """Half-widths S of the grids at t, shape (n,)."""
-        return self._grid.half_width(self._v)[:, 0]
-
-    def _xi(self, x: FloatArray) -> FloatArray:
-        """Return the grid coordinates of x (N,), shape (n, N)."""
-        y = x / float(self.sde.scale(self.t)) - self._grid.middle(self._v)
-        return y / self._width[:, None]
