@@ -50,7 +50,7 @@ class Measurement:
         return self.curve(name) if np.array_equal(tau, self.tau) else CURVES[name](self, tau)
 
 
-def _kl(method: str) -> Callable[[Measurement, FloatArray], Estimate]:
+def _kl(method: Any) -> Callable[[Measurement, FloatArray], Estimate]:
     return lambda taken, tau: taken.run.kl(tau, method=method, **taken.settings)
 
 

@@ -176,7 +176,7 @@ def _split(table: Table, group: str | None) -> list[tuple[str, list[int]]]:
 
 def _trend(table: Table, rows: list[int], x: str, values: FloatArray, label: str) -> Trend:
     abscissae = _values([table.points[i] for i in rows], x)
-    seeds = sorted({table.points[i]["seed"] for i in rows})
+    seeds = _values([table.points[i] for i in rows], "seed")
     y = np.full((len(seeds), len(abscissae)), np.nan)
     for i in rows:
         point = table.points[i]

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -65,8 +64,9 @@ class _Pool(Executor):
     """A process pool whose workers leave Ctrl-C to the parent, die with it, and can be killed."""
 
     def __init__(self, jobs: int) -> None:
-        self._context = _RecordingContext()
-        self._executor = ProcessPoolExecutor(jobs, self._context, initializer=_start_worker)
+        context: Any = _RecordingContext()
+        self._started: list[BaseProcess] = context.started
+        self._executor = ProcessPoolExecutor(jobs, context, initializer=_start_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         # Workers are started in here and inherit the signal mask: a Ctrl-C that comes before a
@@ -80,20 +80,24 @@ class _Pool(Executor):
     def end(self, *, kill: bool) -> None:
         """End the workers; with `kill`, every task under way ends as if its worker had died."""
         if kill:
-            for process in self._context.started:
+            for process in self._started:
                 if process.is_alive():
                     process.kill()
         self._executor.shutdown(wait=True)
 
 
-class _RecordingContext(SpawnContext):
-    """The spawn context, remembering the processes it has started."""
+class _RecordingContext:
+    """The spawn context, remembering the processes it has made."""
 
     def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")
         self.started: list[BaseProcess] = []
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
     def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:
-        process = super().Process(*args, **kwargs)
+        process = self._context.Process(*args, **kwargs)
         self.started.append(process)
         return process
 
