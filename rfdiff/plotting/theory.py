@@ -12,7 +12,6 @@ from .style import (
     GREEN,
     GREY,
     ORANGE,
-    PALETTE,
     PURPLE,
     RED,
     TAU_LABEL,
@@ -151,11 +150,11 @@ def plot_paths(
         predicted: (τ, values) of the flow with the optimiser's predicted noise, as diamonds.
         y_label: label of the ordinate.
     """
-    for (name, (tau, values)), colour in zip(paths.items(), PALETTE[1:], strict=False):
+    ax.plot(*exact, color=BLACK, linewidth=3.0, label="exact flow")
+    for (name, (tau, values)), colour in zip(paths.items(), (ORANGE, GREEN, PURPLE), strict=False):
         for i, row in enumerate(np.atleast_2d(np.asarray(values, np.float64))):
             label = name if i == 0 else None
-            ax.plot(tau, row, color=colour, linewidth=0.8, alpha=0.65, label=label)
-    ax.plot(*exact, color=BLACK, linewidth=2.0, label="exact flow")
+            ax.plot(tau, row, color=colour, linewidth=0.9, alpha=0.7, label=label)
     if predicted is not None:
         ax.plot(*predicted, "D", color=BLUE, markersize=6, label="flow + predicted SGD noise")
     log_ticks(ax, x=True, y=True)
