@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .densities.probability_flow import ProbabilityFlowDensity
+from .densities.reverse_sde import ReverseSDEDensity
 from .densities.score_integral import ScoreIntegralDensity
 from .divergences import kl_divergence, negative_log_likelihood
 from .early_stopping import EarlyStopping, early_stopping
@@ -24,6 +26,7 @@ from .problem import TrainingProblem
 from .quadratic import QuadraticLoss
 from .quadrature import graded_time_rule
 from .reference import Domain, parse_domain
+from .sampling import sample
 from .score import RandomFeatureScore
 from .sde import ForwardSDE
 from .targets import CompactTarget, Target
@@ -32,8 +35,9 @@ from .theory.decomposition import Decomposition, LimitLoss, decompose
 from .validation import FloatArray, between, finite_array, one_of, training_times
 
 Loss = Literal["train", "population", "test"]
-Method = Literal["score-integral"]
-METHODS = ("score-integral",)
+Method = Literal["score-integral", "probability-flow", "reverse-sde"]
+METHODS = ("score-integral", "probability-flow", "reverse-sde")
+LearnedDensity = ScoreIntegralDensity | ProbabilityFlowDensity | ReverseSDEDensity
 
 # The paper's evaluation time of densities: σ_t = 0.284 for VE-25.
 EVALUATION_TIME = 0.065
@@ -167,11 +171,12 @@ class TrainedFlow:
         domain: Domain | float | None = None,
         certify: bool = False,
     ) -> Estimate:
-        """Return KL(p‖p̂_{t,θ(τ)}), shape τ.shape, both laws normalised on the domain.
+        """Return KL(p‖p̂_{t,θ(τ)}), shape τ.shape, with p normalised on the domain.
 
         Args:
             tau: training times.
-            method: sense of the learned density (Section 6 of docs/notation.md lists them).
+            method: sense of the learned density: "score-integral" [11], normalised on the domain
+                too; "probability-flow" [4] or "reverse-sde" [3], laws on the line.
             against: reference p: the target p₀, or its marginal p_t at the evaluation time.
             t: evaluation time; `default_time` if None.
             domain: (a, b) in the data's units; `default_domain` if None; `np.inf` for the line,
@@ -330,6 +335,43 @@ class TrainedFlow:
         )
         return terms.scaled(0.5 * (self.sde.T - t))
 
+    def sample(
+        self,
+        n: int,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        seed: int | None = None,
+        **choices: Any,
+    ) -> FloatArray:
+        """Draw n samples of the learned diffusion at time t, shape τ.shape + (n,).
+
+        All training times get the same noise. Units are the data's own.
+
+        Args:
+            n: number of samples.
+            tau: training times.
+            t: where paths end; `default_time` if None.
+            seed: of the noise; the run's own if None.
+            choices: passed on to `rfdiff.sampling.sample` (scheme, n_steps, grid, first,
+                trajectories, progress, …).
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
+        >>> x = run.sample(500, n_steps=100)
+        >>> x.shape, bool(0.8 < (abs(abs(x) - 3) < 2).mean())
+        ((500,), True)
+        """
+        paths = sample(
+            self.learned_score(tau),
+            self.sde,
+            n,
+            t=self._evaluation_time(t),
+            seed=self.problem.seed if seed is None else seed,
+            **choices,
+        )
+        return self.problem.units.to_own(paths)
+
     def learned_score(self, tau: ArrayLike | None = None) -> RandomFeatureScore:
         """Return the score at training times, in units of training."""
         return RandomFeatureScore(self.features, self.theta(tau))
@@ -341,11 +383,15 @@ class TrainedFlow:
         t: float | None = None,
         method: Method = "score-integral",
         domain: Domain | float | None = None,
-    ) -> ScoreIntegralDensity:
+    ) -> LearnedDensity:
         """Return the learned density object at training times, in units of training."""
         one_of("method", method, METHODS)
         t = self._evaluation_time(t)
-        return ScoreIntegralDensity(self.learned_score(tau), t, self._training_domain(domain, t))
+        score, domain = self.learned_score(tau), self._training_domain(domain, t)
+        if method == "score-integral":
+            return ScoreIntegralDensity(score, t, domain)
+        kind = ReverseSDEDensity if method == "reverse-sde" else ProbabilityFlowDensity
+        return kind(score, self.sde, t, domain=domain)
 
     @cached_property
     def default_time(self) -> float:
