@@ -111,16 +111,19 @@ class Grid:
     @cached_property
     def points(self) -> list[dict[str, Value]]:
         """The points in canonical order, each once."""
-        total = sum(map(len, self.blocks))
-        if total > _LARGEST:
-            raise ArgumentError(f"the grid must have at most {_LARGEST} points, got {total}")
-        unique = {point_id(point): point for block in self.blocks for point in block.points()}
-        return sorted(unique.values(), key=sort_key)
+        return sorted(self._by_id.values(), key=sort_key)
 
     @cached_property
     def id(self) -> str:
         """Identity of the set of points."""
-        return grid_id(map(point_id, self.points))
+        return grid_id(self._by_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, dict[str, Value]]:
+        total = sum(map(len, self.blocks))
+        if total > _LARGEST:
+            raise ArgumentError(f"the grid must have at most {_LARGEST} points, got {total}")
+        return {point_id(point): point for block in self.blocks for point in block.points()}
 
     @property
     def row(self) -> GridRow:

@@ -32,20 +32,20 @@ def canonical_json(value: object) -> str:
     >>> canonical_json({"mu": 3.0, "m": 256})
     '{"m":256,"mu":3.0}'
     """
-    return json.dumps(
-        _plain("value", value), sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    return json.dumps(_plain(value, ()), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _plain(where: str, value: object) -> object:
+def _plain(value: object, path: tuple[object, ...]) -> object:
+    """Return a value that is allowed; `path` says where it stands."""
     if value is None or type(value) in (bool, int, str):
         return value
     if type(value) is float and math.isfinite(value):
         return value + 0.0
     if type(value) is list:
-        return [_plain(f"{where}[{i}]", item) for i, item in enumerate(value)]
+        return [_plain(item, (*path, i)) for i, item in enumerate(value)]
     if type(value) is dict and all(type(key) is str for key in value):
-        return {key: _plain(f"{where}[{key!r}]", item) for key, item in value.items()}
+        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+    where = "value" + "".join(f"[{step!r}]" for step in path)
     raise ArgumentError(
         f"{where} must be None, bool, int, a finite float, str, or a list or dict of these, "
         f"got {value!r} of type {type(value).__name__}"

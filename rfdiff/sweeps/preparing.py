@@ -48,8 +48,7 @@ def prepare_store(
     if journal is not None:
         one_of("journal", journal, JOURNALS)
     points = grid.points if points is None else points
-    if not path.exists():
-        make_store(path, recipe, [grid.row], points, journal or "wal")
+    made = not path.exists() and make_store(path, recipe, [grid.row], points, journal or "wal")
     store = Store(path, database.connect(path, "write"))
     try:
         check_pages(store)
@@ -58,7 +57,8 @@ def prepare_store(
             migrate(store.connection)
             if journal is not None:
                 database.set_journal(store.connection, journal)
-        store.take_in(recipe, [grid.row], points)
+        if not made:
+            store.take_in(recipe, [grid.row], points)
     except BaseException:
         store.close()
         raise
@@ -94,10 +94,13 @@ def make_store(
     grids: Sequence[GridRow],
     points: Sequence[Point],
     journal: str = "wal",
-) -> None:
+) -> bool:
     """Make a whole store under another name and link it in place: it is there, or it is not.
 
     Two runners that start at once both make one; the first link wins and the other is dropped.
+
+    Returns:
+        Whether the store in place is the one made here.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -107,23 +110,24 @@ def make_store(
             store.take_in(recipe, grids, points)
             with database.reporting(path):
                 database.set_journal(store.connection, journal)
-        _link(draft, path)
+        return _link(draft, path)
     finally:
         for suffix in _SIDE_FILES:
             _remove(draft.with_name(draft.name + suffix))
 
 
-def _link(draft: Path, path: Path) -> None:
+def _link(draft: Path, path: Path) -> bool:
     try:
         os.link(draft, path)
     except FileExistsError:
-        return
+        return False
     except OSError:
         # A file system without hard links: renaming is as whole, if not as exclusive.
         try:
             draft.rename(path)
         except OSError as error:
             raise StoreError(f"{path}: cannot be made ({error.strerror})") from None
+    return True
 
 
 def _remove(path: Path) -> None:

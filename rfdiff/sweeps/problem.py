@@ -40,6 +40,13 @@ _DIRECT = (
 )
 
 
+# Axes whose values must go together; every value has been checked on its own.
+_RELATED = (
+    "target", "mu", "weights", "std", "half_width",
+    "sde", "sigma", "beta_min", "beta_max", "T", "t_min",
+)  # fmt: skip
+
+
 def make_target(point: Point) -> Target:
     """Return the law of a point's data."""
     return _MAKERS[str(point["target"])](point)
@@ -73,5 +80,9 @@ def check_points(points: Iterable[Point]) -> None:
     Raises:
         ArgumentError: the first such point's fault.
     """
+    checked = set()
     for point in points:
-        training_arguments(point)
+        related = tuple(point[name] for name in _RELATED)
+        if related not in checked:
+            training_arguments(point)
+            checked.add(related)

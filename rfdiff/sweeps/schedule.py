@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import ArgumentError
 from .grid import sort_key
-from .identity import Point, Value, canonical_json
+from .identity import Point, Value
 
 # Axes that change the training set alone: points that differ in nothing else share their
 # features and their population (see `sharing`).
@@ -19,9 +19,9 @@ def cost(point: Point) -> float:
     return n_times * (2.0 * m * m + n) + 10.0 * m**3 + 1e6
 
 
-def shared_features(point: Point) -> str:
-    """Return what points with the same law, features and time rule have in common, as text."""
-    return canonical_json({key: value for key, value in point.items() if key not in SAMPLE_AXES})
+def shared_features(point: Point) -> tuple[Value, ...]:
+    """Return what points with the same law, features and time rule have in common."""
+    return tuple(value for name, value in point.items() if name not in SAMPLE_AXES)
 
 
 def in_order(points: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
@@ -29,7 +29,7 @@ def in_order(points: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
 
     Dear ones first keeps the workers busy to the end, and shows at once if memory is short.
     """
-    groups: dict[str, list[dict[str, Value]]] = {}
+    groups: dict[tuple[Value, ...], list[dict[str, Value]]] = {}
     for point in sorted(points, key=sort_key):
         groups.setdefault(shared_features(point), []).append(point)
     dear_first = sorted(groups.values(), key=lambda group: -max(map(cost, group)))
