@@ -167,8 +167,13 @@ def local_exponents(x: ArrayLike, y: ArrayLike, half_width: int = 2) -> FloatArr
 def _checked(x: ArrayLike, y: Any) -> tuple[FloatArray, FloatArray]:
     """Return x (k,) and y (seeds, k), or say what is wrong with them."""
     x = _abscissae(x)
-    curves = [y] if np.ndim(y[0]) == 0 else list(y) if len(y) else []
-    rows = [finite_array("y", row) for row in curves]
+    try:
+        curves = list(y)
+    except TypeError:
+        raise ArgumentError(f"y must be a curve or one curve a seed, got {y!r}") from None
+    if not curves:
+        raise ArgumentError("y must not be empty")
+    rows = [finite_array("y", row) for row in ([y] if np.ndim(curves[0]) == 0 else curves)]
     for i, row in enumerate(rows):
         if row.shape != x.shape:
             raise ArgumentError(

@@ -125,12 +125,11 @@ def gap_onset(
         raise ArgumentError("tau must be an increasing grid of at least 3 training times")
     theta = flow.theta(grid)
     ideal = GradientFlow(population, flow.theta0)
-    of_sample, of_population = population(theta), ideal.loss(grid)
-    lowest = min(float(ideal.loss(np.inf)), float(of_population.min()))
-    excess = of_sample - lowest
-    share = np.divide(
-        of_sample - of_population, excess, out=np.zeros_like(excess), where=excess > 0
+    # Differences of losses as ⟨θ − θ', ∇L(θ) + ∇L(θ')⟩/2: nothing cancels near the minimum.
+    gap, excess = (
+        _difference(population, theta, other) for other in (ideal.theta(grid), ideal.theta(np.inf))
     )
+    share = np.divide(gap, excess, out=np.zeros_like(excess), where=excess > 0)
     towards = population.gradient(theta) @ flow.eigenvectors
     moving = flow.quadratic.gradient(theta) @ flow.eigenvectors
     against = (towards * moving).sum(axis=-2) < 0
@@ -142,6 +141,12 @@ def gap_onset(
     passed = np.flatnonzero(share > threshold)
     return GapOnset(
         float(grid[passed[0]]) if len(passed) else np.inf,
-        float(grid[int(np.argmin(of_sample))]),
+        float(grid[int(np.argmin(excess))]),
         modes,
     )
+
+
+def _difference(loss: QuadraticLoss, theta: FloatArray, other: FloatArray) -> FloatArray:
+    """Return L(θ) − L(θ')."""
+    slope = loss.gradient(theta) + loss.gradient(other)
+    return 0.5 * np.einsum("...dm,...dm->...", theta - other, slope)

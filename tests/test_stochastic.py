@@ -1,0 +1,228 @@
+"""Stochastic optimisers against closed forms, a plain reference, and the exact flow as η → 0.
+
+Statistical tests have fixed seeds. Comparisons of mean paths use |z| < 5.5 over at most 100
+correlated numbers: a false alarm in fewer than one of 10⁴ draws of the seed.
+"""
+
+import numpy as np
+import pytest
+
+import rfdiff
+from rfdiff.errors import ArgumentError
+from rfdiff.flow import GradientFlow
+from rfdiff.minibatches import Minibatches
+from rfdiff.quadratic import noise_draw_quadratic
+from rfdiff.stochastic import train_stochastic
+from rfdiff.theory.exponents import fit_power_law
+from rfdiff.theory.optimiser_noise import gradient_scatter, sgd_covariance
+
+# Mean-square stability needs ηλ_max E|h|⁴/(B (E|h|²)²) well below 1, far less than 1/λ_max.
+BATCH = 32
+
+
+@pytest.fixture(scope="module")
+def run():
+    return rfdiff.train_exact(1.0, n=20, m=16)
+
+
+def train(run, **choices):
+    choices = {"batch": BATCH, "shuffle": False, **choices}
+    return train_stochastic(run.data, run.sde, run.features, run.problem.rule, **choices)
+
+
+def z_scores(run, paths, exact):
+    """Deviations of the mean path from a path (k, 1, m), in standard errors of the eight stiffest
+    modes: the others have hardly moved.
+    """
+    deviation = (paths.theta - exact)[:, 1:, 0] @ run.flow.eigenvectors[:, -8:]
+    return deviation.mean(0) / (deviation.std(0, ddof=1) / np.sqrt(len(deviation)))
+
+
+class TestMeanPath:
+    """Independent batches: the mean path is the deterministic method's, exactly."""
+
+    def test_sgd_is_gradient_descent(self, run):
+        marks = [0, 20, 100, 400]
+        paths = train(run, learning_rate=0.004, n_steps=400, repetitions=300, record=marks)
+        exact = run.flow.gradient_descent(0.004, np.array(marks))
+        assert np.abs(z_scores(run, paths, exact)).max() < 5.5
+        # The comparison can fail: a clock that is off by a third is told apart.
+        wrong = run.flow.gradient_descent(0.003, np.array(marks))
+        assert np.abs(z_scores(run, paths, wrong)).max() > 5.5
+
+    def test_heavy_ball(self, run):
+        marks = [0, 20, 100]
+        paths = train(
+            run,
+            optimiser="momentum",
+            momentum=0.8,
+            learning_rate=0.01,
+            n_steps=100,
+            repetitions=300,
+            record=marks,
+        )
+        exact = run.flow.heavy_ball(0.01, 0.8, np.array(marks))
+        assert np.abs(z_scores(run, paths, exact)).max() < 5.5
+        assert (
+            np.abs(z_scores(run, paths, run.flow.gradient_descent(0.01, np.array(marks)))).max()
+            > 5.5
+        )
+
+    def test_fixed_draws_follow_their_own_loss(self, run):
+        """The Monte-Carlo loss of two fixed draws a datum, not the loss exact in the noise."""
+        noise = np.random.default_rng(0).standard_normal((20, 2))
+        loss = noise_draw_quadratic(
+            run.data, noise, run.sde, run.features, run.problem.rule, "variance"
+        )
+        marks = [0, 50, 400]
+        paths = train(
+            run, noise=noise, learning_rate=0.004, n_steps=400, repetitions=300, record=marks
+        )
+        exact = GradientFlow(loss).gradient_descent(0.004, np.array(marks))
+        assert np.abs(z_scores(run, paths, exact)).max() < 5.5
+        fresh = run.flow.gradient_descent(0.004, np.array(marks))
+        assert np.abs(z_scores(run, paths, fresh)).max() > 5.5
+
+    def test_small_rates_contain_the_flow(self, run):
+        """At lr → 0 the exact flow is within the mean path's interval."""
+        paths = train(run, learning_rate=1e-3, n_steps=2000, repetitions=100, record=[0, 2000])
+        exact = run.flow.theta(paths.tau)
+        assert paths.tau[-1] == pytest.approx(2.0, rel=1e-12)
+        assert np.abs(z_scores(run, paths, exact)).max() < 5.5
+
+
+class TestConvergence:
+    def test_mean_square_distance_to_the_flow_is_first_order(self, run):
+        rates = np.array([0.0005, 0.001, 0.002, 0.004])
+        tau = 2.0
+        exact = run.flow.theta(tau)
+        distance = np.empty((8, len(rates)))
+        for k, rate in enumerate(rates):
+            steps = round(tau / rate)
+            paths = train(
+                run, learning_rate=rate, n_steps=steps, repetitions=80, record=[steps], seed=k
+            )
+            squares = ((paths.theta[:, 0] - exact) ** 2).sum(axis=(-2, -1))
+            distance[:, k] = squares.reshape(8, 10).mean(axis=1)
+        fit = fit_power_law(rates, distance, window=(0.0005, 0.004))
+        assert abs(fit.exponent - 1.0) < 0.1
+
+    def test_bias_is_first_order(self, run):
+        """The mean path is gradient descent: its distance to the flow, in closed form."""
+        rates = np.array([0.0005, 0.001, 0.002, 0.004])
+        exact = run.flow.theta(2.0)
+        bias = [
+            np.linalg.norm(run.flow.gradient_descent(rate, round(2.0 / rate)) - exact)
+            for rate in rates
+        ]
+        assert abs(np.polyfit(np.log(rates), np.log(bias), 1)[0] - 1.0) < 0.1
+
+    def test_decreasing_rates_keep_the_clock(self, run):
+        def decreasing(k):
+            return 0.03 / np.sqrt(1.0 + 0.1 * k)
+
+        paths = train(run, learning_rate=decreasing, n_steps=200, record=[0, 7, 200])
+        total = [0.0, decreasing(np.arange(7.0)).sum(), decreasing(np.arange(200.0)).sum()]
+        assert np.allclose(paths.tau, total, rtol=1e-12)
+
+
+class TestScatter:
+    def test_covariance_against_simulation(self, run):
+        """Variances of the stiffest modes after 400 steps of 600 paths: 6 % standard error."""
+        rate, steps = 0.002, 400
+        paths = train(run, learning_rate=rate, n_steps=steps, repetitions=600, record=[steps])
+        batches = Minibatches(
+            run.data, run.sde, run.features, run.problem.rule, "variance", BATCH, False
+        )
+        scatter = gradient_scatter(run.flow.gradient_descent(rate, steps), batches, 1 << 16)
+        predicted = np.diag(sgd_covariance(run.flow, scatter, rate, BATCH, steps))
+        measured = (paths.theta[:, 0, 0] @ run.flow.eigenvectors).var(axis=0, ddof=1)
+        ratio = measured[-4:] / predicted[-4:]
+        assert (np.abs(ratio - 1.0) < 0.3).all()
+        # A batch of twice the size would be told apart.
+        assert (np.abs(2.0 * ratio - 1.0) > 0.3).all()
+
+    def test_stationary_limit_of_stiff_modes(self, run):
+        batches = Minibatches(
+            run.data, run.sde, run.features, run.problem.rule, "variance", BATCH, False
+        )
+        scatter = gradient_scatter(run.theta(), batches, 1 << 12)
+        late = np.diag(sgd_covariance(run.flow, scatter, 0.01, BATCH, 10**7))
+        ever = np.diag(sgd_covariance(run.flow, scatter, 0.01, BATCH))
+        assert np.allclose(late[-3:], ever[-3:], rtol=1e-6)
+        lam, s = run.flow.eigenvalues[-1], run.flow.eigenvectors[:, -1]
+        plain = 0.01 * (s @ scatter @ s) / BATCH / (lam * (1.0 - 0.01 * lam))
+        assert ever[-1] == pytest.approx(plain, rel=1e-9)
+
+    def test_unstable_rates_are_refused(self, run):
+        limit = 1.0 / run.flow.eigenvalues[-1]
+        with pytest.raises(ArgumentError, match="below the limit of stability"):
+            sgd_covariance(run.flow, np.eye(16), 1.01 * limit, BATCH)
+
+
+class TestAdam:
+    def test_against_a_plain_reference(self, run):
+        batches = Minibatches(
+            run.data, run.sde, run.features, run.problem.rule, "variance", 3, False
+        )
+        x, e, gain, weight, target = batches.stream(5, 0).draw(12)
+        w, u = run.features.W, run.features.U
+        theta, first, second = np.zeros(16), np.zeros(16), np.zeros(16)
+        for k in range(12):
+            h = np.maximum(x[k] @ w.T + e[k] @ u.T, 0.0) * gain[k][:, None]
+            residual = h @ theta - target[k, :, 0]
+            gradient = 2.0 * (weight[k] * residual) @ h / 3
+            first = 0.8 * first + 0.2 * gradient
+            second = 0.95 * second + 0.05 * gradient**2
+            mean, scale = first / (1 - 0.8 ** (k + 1)), second / (1 - 0.95 ** (k + 1))
+            theta = theta - 0.01 * mean / (np.sqrt(scale) + 1e-6)
+        paths = train(
+            run,
+            optimiser="adam",
+            learning_rate=0.01,
+            betas=(0.8, 0.95),
+            epsilon=1e-6,
+            batch=3,
+            n_steps=12,
+            seed=5,
+        )
+        assert np.allclose(paths.theta[0, -1, 0], theta, rtol=1e-10, atol=1e-14)
+
+
+class TestPaths:
+    def test_paths_do_not_depend_on_their_number(self, run):
+        few, many = (train(run, n_steps=50, repetitions=k, seed=3) for k in (2, 5))
+        assert np.array_equal(few.theta, many.theta[:2])
+        assert not np.array_equal(many.theta[0], many.theta[1])
+
+    def test_epochs_visit_every_point_once(self, run):
+        source = Minibatches(run.data, run.sde, run.features, run.problem.rule, "variance", 5, True)
+        stream = source.stream(0)
+        for _ in range(3):
+            assert sorted(stream._indices(20)) == list(range(20))
+
+    def test_standard_error_needs_two(self, run):
+        with pytest.raises(ArgumentError, match="at least 2 repetitions"):
+            _ = train(run, n_steps=5).standard_error
+
+    @pytest.mark.parametrize(
+        ("choices", "message"),
+        [
+            ({"optimiser": "rmsprop"}, "optimiser must be one of"),
+            ({"learning_rate": 0.0}, "learning_rate must be positive"),
+            ({"learning_rate": lambda k: -k}, "must be positive with one value a step"),
+            ({"n_steps": 0}, "n_steps must be at least 1"),
+            ({"batch": 0}, "batch must be at least 1"),
+            ({"record": [5, 3]}, "record must increase"),
+            ({"record": [0, 10**9]}, "record must increase"),
+            ({"record": [0.5]}, "record must be a list of step counts"),
+            ({"optimiser": "momentum", "momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+            ({"optimiser": "adam", "betas": (0.9, 1.0)}, r"betas must be in \[0, 1\)"),
+            ({"noise": np.ones((3, 2))}, "noise must have one row a datum"),
+            ({"theta0": np.ones(3)}, "theta0 must have shape"),
+            ({"learning_rate": 1e6, "n_steps": 2000}, "diverged within"),
+        ],
+    )
+    def test_bad_input(self, run, choices, message):
+        with pytest.raises(ArgumentError, match=message):
+            train(run, **choices)
