@@ -76,6 +76,11 @@ class Shown:
         return np.minimum(left, 1.0 - left)
 
     @property
+    def typical(self) -> int:
+        """The seed whose late KL is the (lower) median: the one that is drawn."""
+        return int(np.argsort(self.kl[:, 2])[(len(self.kl) - 1) // 2])
+
+    @property
     def lost(self) -> FloatArray:
         """Share of seeds with a lost mode at each stage, (3,)."""
         return (self.lesser < _LOST).mean(axis=0)
@@ -116,7 +121,7 @@ class ModesShiftExperiment:
         for shown in (self.near, self.far):
             panel = f"density mu={shown.mu:g}"
             table.add(panel, "target", shown.x, shown.target)
-            for stage, row in zip(_STAGES, shown.density[0], strict=True):
+            for stage, row in zip(_STAGES, shown.density[shown.typical], strict=True):
                 table.add(panel, stage, shown.x, row)
             for k, stage in enumerate(_STAGES):
                 seeds = np.arange(len(shown.tau))
@@ -160,18 +165,19 @@ class ModesShiftExperiment:
         """Return the figure: densities for near and far modes, best KL against μ."""
         figure, axes = new_figure(1, 3, width=5.2, height=4.2)
         for ax, shown in zip(axes, (self.near, self.far), strict=False):
+            seed = shown.typical
             labels = [
                 f"{stage}: τ = {tau:.1g}, KL {kl:.2g}"
-                for stage, tau, kl in zip(_STAGES, shown.tau[0], shown.kl[0], strict=True)
+                for stage, tau, kl in zip(_STAGES, shown.tau[seed], shown.kl[seed], strict=True)
             ]
-            plot_densities(ax, shown.x, shown.density[0], labels, target=shown.target)
-            inside = shown.density[0][:, np.abs(shown.x) < shown.mu + 5.0]
+            plot_densities(ax, shown.x, shown.density[seed], labels, target=shown.target)
+            inside = shown.density[seed][:, np.abs(shown.x) < shown.mu + 5.0]
             ax.set_ylim(0.0, 1.55 * min(float(inside.max()), 3.0 * float(shown.target.max())))
             ax.legend(frameon=False, fontsize=9, loc="upper center", ncols=1)
         near, far, best = axes
-        near.set_title("μ = 3: both modes, at all times")
+        near.set_title("μ = 3: both modes are kept" if not self.near.lost[2] else "μ = 3")
         far.set_title(f"μ = 15: late in training {self.far.lost[2]:.0%} of seeds lose a mode")
-        mu, band, fit = np.array(self.settings.mu, float), Band.of(self.minima.value.T), None
+        mu, band = np.array(self.settings.mu, np.float64), Band.of(self.minima.value.T)
         fit = self.verdicts()[0].fit
         apart = mu[mu >= _APART]
         plot_trend(

@@ -1,0 +1,90 @@
+"""The files of `rfdiff theory --out DIR`: arrays and figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..plotting.style import new_figure, save_figure
+from ..plotting.theory import (
+    plot_bound,
+    plot_decomposition,
+    plot_emergence,
+    plot_paths,
+    plot_spectrum,
+)
+from .output import Writer, plain
+from .theory_results import TheoryResults
+
+
+def write_files(writer: Writer, results: TheoryResults) -> None:
+    """Write theory.json and the figures."""
+    text = json.dumps(plain(results.as_dict()), allow_nan=False)
+    writer.write("theory.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    if len(results.tau) > 1:
+        writer.write("bound.png", lambda path: _draw_bound(path, results))
+        writer.write("decomposition.png", lambda path: _draw_decomposition(path, results))
+    writer.write("spectrum.png", lambda path: _draw_spectrum(path, results))
+    if results.sgd is not None:
+        writer.write("sgd.png", lambda path: _draw_sgd(path, results))
+
+
+def _draw_bound(path: Path, results: TheoryResults) -> None:
+    figure, (ax,) = new_figure()
+    terms = results.terms
+    plot_bound(
+        ax,
+        results.tau,
+        results.bound.total.value,
+        prior=float(results.bound.prior.value),
+        terms={
+            "sampling I$_1$": terms.sample.value,
+            "infinite width I$_2$": terms.infinite.value,
+            "width I$_3$": terms.width.value,
+        },
+        measured={"KL, reverse SDE": (results.tau[results.rows], results.kl.value)},
+    )
+    ax.set_ylim(0.3 * min(float(results.kl.value.min()), float(results.bound.prior.value)), None)
+    ax.set_title("the bound and the KL it bounds")
+    save_figure(figure, path)
+
+
+def _draw_decomposition(path: Path, results: TheoryResults) -> None:
+    figure, (ax,) = new_figure()
+    shares = results.terms.shares()
+    names = {"infinite": "infinite width I$_2$", "width": "width I$_3$", "sample": "sampling I$_1$"}
+    plot_decomposition(ax, results.tau, {label: shares[key] for key, label in names.items()})
+    ax.set_title("what the bound is made of")
+    save_figure(figure, path)
+
+
+def _draw_spectrum(path: Path, results: TheoryResults) -> None:
+    figure, (decay, emergence) = new_figure(1, 2, width=5.4)
+    modes, onset = results.spectrum, results.onset
+    k = np.array(modes.decay.window)
+    plot_spectrum(
+        decay,
+        modes.eigenvalues,
+        (k, modes.decay(k), f"fitted decay: slope {modes.decay.exponent:.2f}"),
+    )
+    decay.set_title("spectrum of the Gram matrix")
+    marks = {}
+    if onset is not None:
+        marks = {"sampling gap sets in": onset.gap, "population loss lowest": onset.population}
+    plot_emergence(
+        emergence,
+        modes.emergence_times,
+        turned=None if onset is None else onset.modes,
+        marks=marks,
+    )
+    emergence.set_title("when modes emerge")
+    save_figure(figure, path)
+
+
+def _draw_sgd(path: Path, results: TheoryResults) -> None:
+    assert results.sgd is not None
+    sgd = results.sgd
+    figure, (ax,) = new_figure()
+    plot_paths(ax, {f"SGD, rate {sgd.rate:.2g}": (sgd.tau, sgd.kl)}, (sgd.tau, sgd.exact))
+    ax.set_title("SGD over the exact curve")
+    save_figure(figure, path)

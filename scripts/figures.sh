@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The paper's figures: pictures, the numbers behind them and tables of predicted beside measured.
+# Quick by default, in minutes; QUICK=0 for figures to keep.
+# Override by environment: QUICK SEEDS OUT, e.g. SEEDS=10 OUT=results/ten bash scripts/figures.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/environment.sh ""
+out=${OUT:-results/figures}
+quick=--quick
+if [ "${QUICK:-1}" = 0 ]; then quick=; fi
+
+for name in early-stopping modes-shift bounds; do
+    echo "== $name =="
+    rfdiff figure "$name" $quick --out "$out" ${SEEDS:+--seeds "$SEEDS"}
+done
