@@ -1,10 +1,11 @@
 """The lemmas behind the theorems, as measured curves beside their bounds.
 
-Lemma 1   |x(t)| ≤ C_T (|x(0)| + √log(1/δ²)) with probability 1 − δ: here C_T = sup_t max(r, σ_t).
-Lemma 4   L(θ(τ)) ≤ L(θ) + ‖θ₀ − θ‖²/(2τ) for every θ. The best θ is a ridge solution.
-Lemma 5   ‖θ(τ) − θ₀‖ ≤ √(τ (L(θ₀) − L(θ(τ)))): growth no faster than √τ.
-Lemmas 6, 8   m random features reach the infinite model's score at E_t λE‖s_m − s̄‖² = V/m, with
-              V ≲ μ² for modes at ±μ.
+- Lemma 1: |x(t)| ≤ C_T (|x(0)| + √log(1/δ²)) with probability 1 − δ; here C_T = sup_t max(r, σ_t).
+- Lemma 4: L(θ(τ)) ≤ L(θ) + ‖θ₀ − θ‖²/(2τ) for every θ. The best θ is a ridge solution.
+- Lemma 5: ‖θ(τ) − θ₀‖ ≤ √(τ (L(θ₀) − L(θ(τ)))): growth no faster than √τ.
+- Lemmas 6, 8: m random features reach the infinite model's score at E_t λE‖s_m − s̄‖² = V/m, with
+  V ≲ μ² for modes at ±μ.
+
 The constants are explicit, so each is an inequality that a run must respect.
 """
 

@@ -1,9 +1,13 @@
 """Theorems 1 and 2 as functions of (τ, n, m, μ), with constants fitted to measurements.
 
-Theorem 1 (compact support), τ ≥ 1:
+Theorem 1 (compact support), τ ≥ 1::
+
     KL ≲ [τ⁴/(mn) + τ³/m² + 1/τ] + [1/m + L̃̄(θ̄*) + L̃(θ*)] + KL(p_T‖π).
-Theorem 2 (two Gaussian modes at ±μ):
+
+Theorem 2 (two Gaussian modes at ±μ)::
+
     KL ≲ Poly(μ)[τ⁴/(mn) + τ³/m²] + 1/τ + [μ²/m + L̃̄(θ̄*) + L̃(θ*)] + KL(p_T‖π).
+
 The minimiser over τ solves 4a τ⁵/(mn) + 3b τ⁴/m² = c, which has exactly one root; with m ~ n it
 grows as n^{2/5}, and the bound there falls as n^{−2/5} + m^{−4/5}.
 """
