@@ -17,7 +17,7 @@ from sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 from rfdiff.errors import AccuracyWarning, ArgumentError, SchedulerError
 from rfdiff.mixtures import bimodal
 from rfdiff.sde import VPSDE
-from rfdiff.sweeps import Grid, Recipe, Store, run_sweep, sharing
+from rfdiff.sweeps import OBSERVABLES, Grid, Recipe, Store, run_sweep, sharing
 from rfdiff.sweeps.evaluate import evaluate_point
 from rfdiff.sweeps.executors.dask import Distributed
 from rfdiff.sweeps.limits import OutOfTime, one_thread, time_limit
@@ -194,6 +194,26 @@ def test_bound_terms_are_those_of_the_run(monkeypatch):
     assert scalars["approximation_finite"] == pytest.approx(float(terms.finite_error), rel=1e-6)
     assert sharing._limit.cache_info().misses == 1
     sharing._limit.cache_clear()
+
+
+def test_every_observable_can_be_recorded(monkeypatch):
+    """KL in its three senses is that of the run, and every curve stands beside its error."""
+    monkeypatch.setattr(sharing, "WIDE", 64)
+    sharing._limit.cache_clear()
+    recipe = Recipe.of("1e2:1e6:3log", OBSERVABLES, against="pt")
+    result = evaluate_point(Grid.of({"n": 20, "m": 8, "n_times": 16}).points[0], recipe)
+    sharing._limit.cache_clear()
+    run = train_exact(recipe.times, n=20, m=8, n_times=16)
+    for name, method in {"kl_flow": "probability-flow", "kl_sde": "reverse-sde"}.items():
+        expected = run.kl(method=method, against="pt")
+        np.testing.assert_allclose(result.curves[name], expected.value, rtol=1e-9)
+        np.testing.assert_allclose(result.curves[f"{name}_error"], expected.error, rtol=1e-6)
+    slack = result.curves["kl_sde_error"] + result.curves["bound_error"]
+    assert (result.curves["kl_sde"] <= result.curves["bound"] + slack).all()
+    curves = set(result.curves) - {"loss_train", "loss_population"}
+    assert all(f"{name.removesuffix('_error')}_error" in curves for name in curves)
+    assert all(np.isfinite(curve).all() for curve in result.curves.values())
+    assert {"tau_es", "tau_es_flow", "tau_es_sde", "tau_es_population"} <= set(result.scalars)
 
 
 def test_missed_tolerances_are_recorded(monkeypatch):
