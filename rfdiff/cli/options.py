@@ -174,12 +174,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_tau_option(parser: argparse.ArgumentParser) -> None:
-    """Add the training times."""
+def add_tau_option(parser: argparse.ArgumentParser, default: str = "1e0:1e10:201log") -> None:
+    """Add the training times; `default` says what stands for them."""
     parser.add_argument(
         "--tau",
         type=numbers("tau"),
-        help=f"training times: {GRAMMAR}; inf allowed (default: 1e0:1e10:201log)",
+        help=f"training times: {GRAMMAR}; inf allowed (default: {default})",
     )
 
 

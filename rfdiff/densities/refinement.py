@@ -93,17 +93,9 @@ class ReverseProblem:
 def widened_grid(problem: ReverseProblem, wanted: tuple[float, float] | None) -> MovingGrid:
     """Widen each row's grid until the pilot finds no mass at its ends."""
     grid = problem.first_grid(wanted)
-    clock = Clock.make(
-        problem.sde, problem.t, int(np.ceil(_PILOT_STEPS * problem.log_ratio())), levels=1
-    )
     rows = np.arange(problem.n_rows)
     for _ in range(_WIDENINGS):
-        edge = np.concatenate(
-            [
-                march(problem.drops, batch, grid.rows(batch), clock, _PILOT_CELLS, log_prior)[1]
-                for batch, log_prior in _batches(problem, rows, grid, _PILOT_CELLS, 1)
-            ]
-        )
+        _, edge = _first_order(problem, grid, rows, _PILOT_CELLS, _PILOT_STEPS)
         rows = rows[edge > _EDGE_MASS]
         if not len(rows):
             break
@@ -111,6 +103,31 @@ def widened_grid(problem: ReverseProblem, wanted: tuple[float, float] | None) ->
         reach[slice(None) if problem.drops.common_grid else rows] *= _WIDEN
         grid = replace(grid, reach=reach)
     return grid
+
+
+def rough_mass(
+    problem: ReverseProblem, grid: MovingGrid, wanted: tuple[float, float]
+) -> FloatArray:
+    """Return the mass of each row on the wanted domain, (n,), by a solve to first order."""
+    mass, _ = _first_order(problem, grid, np.arange(problem.n_rows), _FEWEST_CELLS, _STEPS)
+    x = float(problem.sde.scale(problem.t)) * grid.points(grid.v_end, _FEWEST_CELLS)
+    return np.where((x >= wanted[0]) & (x <= wanted[1]), mass, 0.0).sum(-1)
+
+
+def _first_order(
+    problem: ReverseProblem, grid: MovingGrid, rows: np.ndarray, cells: int, steps: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the masses at the nodes, without extrapolation, and the largest at an end.
+
+    `steps` are those of an e-fold of the noise ratio.
+    """
+    clock = Clock.make(problem.sde, problem.t, int(np.ceil(steps * problem.log_ratio())), levels=1)
+    parts = [
+        march(problem.drops, batch, grid.rows(batch), clock, cells, log_prior)
+        for batch, log_prior in _batches(problem, rows, grid, cells, 1)
+    ]
+    masses, edges = zip(*parts, strict=True)
+    return np.concatenate(masses)[:, -1, 0], np.concatenate(edges)
 
 
 def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> list[SolvedRow]:

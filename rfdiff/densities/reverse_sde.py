@@ -22,7 +22,7 @@ from ..time_grids import reverse_time
 from ..validation import FloatArray, positive
 from .drops import drops_of
 from .moving_grid import MovingGrid
-from .refinement import ReverseProblem, SolvedRow, solve_rows, widened_grid
+from .refinement import ReverseProblem, SolvedRow, rough_mass, solve_rows, widened_grid
 from .row_density import RowDensity
 
 # A domain that holds less than this of a learned density misses it.
@@ -53,8 +53,8 @@ class ReverseSDEDensity:
         tolerance: of the mean absolute error of log p̂ under p̂.
 
     Raises:
-        ArgumentError: bad arguments, a score that is not finite, or, once solved, a domain that
-            holds less than 1 % of the mass at some training time.
+        ArgumentError: bad arguments, a score that is not finite, or a domain that holds less than
+            about 1 % of the mass at some training time.
 
     >>> from rfdiff.mixtures import bimodal
     >>> from rfdiff.score import ExactScore
@@ -92,12 +92,12 @@ class ReverseSDEDensity:
         n_rows = int(np.prod(self.score.shape))
         problem = ReverseProblem(drops_of(self.score), n_rows, self.sde, t, prior)
         grid = widened_grid(problem, wanted)
+        if wanted is not None:
+            self._require_mass(rough_mass(problem, grid, wanted), wanted)
         rows = solve_rows(problem, grid, tolerance)
         values = {"t": t, "prior": prior, "domain": domain, "_grid": grid, "_solved": rows}
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        if wanted is not None:
-            self._check_domain()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -171,14 +171,14 @@ class ReverseSDEDensity:
         coarse, _ = self._means(reference, edges, _ORDER // 2)
         return Estimate(value, np.abs(value - coarse) + error)
 
-    def _check_domain(self) -> None:
-        mass = self.mass.value
-        if mass.min() < _MINIMUM_MASS:
-            worst = tuple(int(i) for i in np.unravel_index(mass.argmin(), mass.shape))
-            where = f" at training time {worst}" if worst else ""
+    def _require_mass(self, mass: FloatArray, domain: Domain) -> None:
+        worst = int(mass.argmin())
+        if mass[worst] < _MINIMUM_MASS:
+            index = tuple(int(i) for i in np.unravel_index(worst, self.shape))
+            where = f" at training time {index}" if index else ""
             raise ArgumentError(
                 f"domain must hold at least {_MINIMUM_MASS:.0%} of the learned density, "
-                f"{self.domain} holds {mass.min():.2g}{where}"
+                f"{domain} holds about {mass[worst]:.2g}{where}"
             )
 
     def _panels(self, reference: Reference) -> FloatArray:
