@@ -7,8 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..quadratic import QuadraticLoss, denoising_quadratic, score_norm
+from ..quadrature import TimeRule, graded_time_rule
+from ..sde import ForwardSDE
 from ..targets import Target
+from ..theory.bounds import prior_divergence
 from ..theory.verdicts import Verdict
+from ..trained_flow import EVALUATION_TIME, TrainedFlow
 from ..validation import FloatArray
 
 Progress = Callable[[str], None]
@@ -128,6 +133,30 @@ class LongTable:
     def add_band(self, panel: str, series: str, x: ArrayLike, band: Band) -> None:
         """Append a band over seeds."""
         self.add(panel, series, x, band.middle, band.low, band.high)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundOf:
+    """The bound of many runs on one target: what does not depend on the features, only once."""
+
+    target: Target
+    sde: ForwardSDE
+    rule: TimeRule
+    norm: float
+    prior: float
+
+    @classmethod
+    def build(cls, target: Target, sde: ForwardSDE, n_times: int) -> "BoundOf":
+        """Prepare a target, on a time rule of `n_times` nodes."""
+        rule = graded_time_rule(EVALUATION_TIME, sde.T, n_times)
+        norm = score_norm(target, sde, rule, "likelihood")
+        return cls(target, sde, rule, float(norm), float(prior_divergence(target, sde)))
+
+    def __call__(self, run: TrainedFlow) -> FloatArray:
+        """Return the bound along the run's τ; `run.bound` has its error too."""
+        loss = denoising_quadratic(self.target, self.sde, run.features, self.rule, "likelihood")
+        mismatch = QuadraticLoss(loss.gram, loss.cross, self.norm, loss.error)(run.theta())
+        return 0.5 * (self.sde.T - EVALUATION_TIME) * mismatch + self.prior
 
 
 def grid_kl(target: Target, score: ArrayLike, x: FloatArray) -> FloatArray:

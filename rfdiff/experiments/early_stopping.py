@@ -18,10 +18,11 @@ import numpy as np
 
 from ..minibatches import Minibatches
 from ..mixtures import bimodal
-from ..plotting.style import new_figure
+from ..plotting.style import PALETTE, new_figure
 from ..plotting.sweeps import finish, plot_family, plot_trend
 from ..plotting.theory import plot_paths
 from ..score import RandomFeatureScore
+from ..sde import VESDE
 from ..stochastic import OptimiserPaths, train_stochastic
 from ..theory.exponents import fit_power_law
 from ..theory.optimiser_noise import sgd_noise_kl
@@ -29,13 +30,16 @@ from ..theory.verdicts import Verdict, verdict_table
 from ..trained_flow import TrainedFlow
 from ..training import train_exact
 from ..validation import FloatArray
-from .curves import Band, LongTable, Minima, Progress, grid_kl
+from .curves import Band, BoundOf, LongTable, Minima, Progress, grid_kl
 
 # The paper's protocol.
 RATE, BATCH, REPETITIONS = 0.5, 32, 3
 TIME, DOMAIN, POINTS = 0.065, (-10.0, 10.0), 51
 # Records of a path before which KL is not drawn: the clock starts at zero.
 _FIRST = 1
+_N_LABEL = "number of training points n"
+# Time nodes of the bound, of which only the minimum is wanted.
+_BOUND_TIMES = 32
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,25 @@ class EarlyStoppingExperiment:
         settings: sizes.
         tau: training times (n_tau,).
         kl: KL(p₀‖p̂), (n, seeds, n_tau).
+        bound: the bound [14] on the reverse-SDE KL, (n, seeds, n_tau).
         sgd: the paper's protocol on the largest n.
     """
 
     settings: Settings
     tau: FloatArray
     kl: FloatArray
+    bound: FloatArray
     sgd: SGDComparison
 
     @cached_property
     def minima(self) -> Minima:
         """Best training times and KL there, (n, seeds)."""
         return Minima.of(self.tau, self.kl)
+
+    @cached_property
+    def bound_minima(self) -> Minima:
+        """Where the bound is lowest, (n, seeds)."""
+        return Minima.of(self.tau, self.bound)
 
     @cached_property
     def bands(self) -> list[Band]:
@@ -108,13 +119,19 @@ class EarlyStoppingExperiment:
         """Theorem 1 at fixed m: the bound τ⁴/(mn) + 1/τ is lowest at τ ∝ n^{1/5}."""
         n = np.array(self.settings.n, np.float64)
         return [
-            Verdict("τ_es against n, m fixed", 0.2, fit_power_law(n, self.minima.tau.T)),
-            Verdict(
-                "KL(τ_es) against n, m fixed",
-                -0.2,
-                fit_power_law(n, self.minima.value.T),
-                "upper-bound",
-            ),
+            verdict
+            for name, minima in (("KL", self.minima), ("bound", self.bound_minima))
+            for verdict in (
+                Verdict(
+                    f"τ_es of the {name} against n, m fixed", 0.2, fit_power_law(n, minima.tau.T)
+                ),
+                Verdict(
+                    f"least {name} against n, m fixed",
+                    -0.2,
+                    fit_power_law(n, minima.value.T),
+                    "upper-bound",
+                ),
+            )
         ]
 
     def table(self) -> dict[str, list[Any]]:
@@ -122,8 +139,9 @@ class EarlyStoppingExperiment:
         table = LongTable()
         for n, band in zip(self.settings.n, self.bands, strict=True):
             table.add_band("kl", f"n={n}", self.tau, band)
-        table.add_band("tau_es", "median", self.settings.n, Band.of(self.minima.tau.T))
-        table.add_band("best_kl", "median", self.settings.n, Band.of(self.minima.value.T))
+        for name, minima in (("KL", self.minima), ("bound", self.bound_minima)):
+            table.add_band("tau_es", name, self.settings.n, Band.of(minima.tau.T))
+            table.add_band("least", name, self.settings.n, Band.of(minima.value.T))
         sgd = self.sgd
         for name, (tau, paths) in (("A", sgd.on_a), ("theta", sgd.on_theta)):
             for i, path in enumerate(paths):
@@ -136,15 +154,17 @@ class EarlyStoppingExperiment:
         """Return the claims in numbers."""
         settings, minima, sgd = self.settings, self.minima, self.sgd
         rows = zip(
-            settings.n, minima.tau, minima.value, self.kl[:, :, -1], minima.interior, strict=True
-        )
+            settings.n, minima.tau, minima.value, self.kl[:, :, -1], minima.interior,
+            self.bound_minima.tau, self.bound_minima.value, strict=True,
+        )  # fmt: skip
         lines = [
             f"KL along training: modes at ±3, m = {settings.m}, {settings.seeds} seeds (medians)",
-            f"{'n':>6} {'τ_es':>9} {'best KL':>9} {'KL at end':>10} {'interior':>9}",
+            f"{'n':>6} {'τ_es':>9} {'best KL':>9} {'KL at end':>10} {'interior':>9} "
+            f"{'τ_es bound':>10} {'least bound':>11}",
             *(
                 f"{n:>6} {np.median(tau):>9.2e} {np.median(best):>9.4f} {np.median(end):>10.3f} "
-                f"{inside.mean():>9.0%}"
-                for n, tau, best, end, inside in rows
+                f"{inside.mean():>9.0%} {np.median(bound_tau):>10.2e} {np.median(bound):>11.4f}"
+                for n, tau, best, end, inside, bound_tau, bound in rows
             ),
             "",
             verdict_table(self.verdicts()),
@@ -182,25 +202,28 @@ class EarlyStoppingExperiment:
         curves.set_title(f"KL has a best training time, later for larger n (m = {self.settings.m})")
         curves.set_ylim(0.5 * min(value for _, value in marks), 20.0)
         self._draw_sgd(sgd)
-        for ax, verdict, values, label in zip(
-            (times, best),
-            self.verdicts(),
-            (self.minima.tau.T, self.minima.value.T),
-            ("best training time τ$_{es}$", "KL at τ$_{es}$ (nats)"),
-            strict=True,
-        ):
-            band, fit = Band.of(values), verdict.fit
-            theory = fit(n[0]) * (n / n[0]) ** verdict.predicted
-            sign = "≤ " if verdict.kind == "upper-bound" else ""
-            plot_trend(
-                ax, n, band.middle, band.low, band.high, label="median and quartiles",
-                fit=(n, fit(n), f"fit: slope {fit.exponent:.2f}"),
-                predicted=(n, theory, f"Theorem 1: slope {sign}{verdict.predicted:g}"),
-            )  # fmt: skip
-            finish(ax, "number of training points n", label, n, band.middle, law=True)
+        self._draw_against_n(times, best)
+        return figure
+
+    def _draw_against_n(self, times: Any, best: Any) -> None:
+        n, verdicts = np.array(self.settings.n, np.float64), self.verdicts()
+        for k, (name, minima) in enumerate((("KL", self.minima), ("bound", self.bound_minima))):
+            for ax, verdict, values in zip(
+                (times, best), verdicts[2 * k :], (minima.tau.T, minima.value.T), strict=False
+            ):
+                band, fit = Band.of(values), verdict.fit
+                theory = fit(n[0]) * (n / n[0]) ** verdict.predicted
+                sign = "≤ " if verdict.kind == "upper-bound" else ""
+                plot_trend(
+                    ax, n, band.middle, band.low, band.high, colour=PALETTE[k],
+                    fit=(n, fit(n), f"{name}: fitted slope {fit.exponent:.2f}"),
+                    predicted=(n, theory, f"Theorem 1: slope {sign}{verdict.predicted:g}")
+                    if k == 0 else None,
+                )  # fmt: skip
+        finish(times, _N_LABEL, "best training time τ$_{es}$", n, self.minima.tau, law=True)
+        finish(best, _N_LABEL, "least KL and bound (nats)", n, self.minima.value, law=True)
         times.set_title("τ$_{es}$ moves right with n")
         best.set_title("the best KL falls with n")
-        return figure
 
     def _draw_sgd(self, ax: Any) -> None:
         sgd = self.sgd
@@ -229,17 +252,18 @@ def compute(settings: Settings, progress: Progress) -> EarlyStoppingExperiment:
     """Train over n and seeds, and SGD on the largest n."""
     tau = np.logspace(0, 10, settings.n_tau)
     kl = np.empty((len(settings.n), settings.seeds, len(tau)))
+    bound, bound_of = np.empty(kl.shape), BoundOf.build(bimodal(3.0), VESDE(), _BOUND_TIMES)
     for i, n in enumerate(settings.n):
         progress(f"exact flows at n = {n}, {settings.seeds} seeds")
         for seed in range(settings.seeds):
             run = train_exact(tau, target=bimodal(3.0), n=n, m=settings.m, seed=seed)
-            kl[i, seed] = run.kl().value
+            kl[i, seed], bound[i, seed] = run.kl().value, bound_of(run)
     progress(f"SGD: 2 rates, {REPETITIONS} repetitions, {settings.epochs} epochs")
     papers = train_exact(
         tau, target=bimodal(3.0), n=settings.n[-1], m=settings.m, precondition=True
     )
     sgd = _compare_sgd(papers, settings)
-    return EarlyStoppingExperiment(settings, tau, kl, sgd)
+    return EarlyStoppingExperiment(settings, tau, kl, bound, sgd)
 
 
 def with_seeds(settings: Settings, seeds: int) -> Settings:
@@ -259,9 +283,10 @@ def _compare_sgd(run: TrainedFlow, settings: Settings) -> SGDComparison:
     last = round(on_theta[0][-1] / RATE)
     steps = np.unique(np.geomspace(last / 300.0, last, settings.noise_records).round().astype(int))
     steps = steps[steps > 0]
-    problem = run.problem
+    problem, data = run.problem, run.data
+    assert data is not None
     batches = Minibatches(
-        run.data, run.sde, run.features, problem.rule, problem.weighting, BATCH, shuffle=False
+        data, run.sde, run.features, problem.rule, problem.weighting, BATCH, shuffle=False
     )
     added = sgd_noise_kl(run.flow, batches, RATE, steps, t=TIME, domain=DOMAIN)
     tau = np.geomspace(on_a[0][_FIRST], 10.0 * on_theta[0][-1], 161)

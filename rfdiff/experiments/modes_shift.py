@@ -72,8 +72,9 @@ class Shown:
     @cached_property
     def lesser(self) -> FloatArray:
         """Mass of the lesser mode, one half in the target: (seeds, 3)."""
-        left = np.trapezoid(np.where(self.x <= 0.0, self.density, 0.0), self.x)
-        return np.minimum(left, 1.0 - left)
+        left = self.x <= 0.0
+        masses = [np.trapezoid(np.where(side, self.density, 0.0), self.x) for side in (left, ~left)]
+        return np.minimum(*masses) / np.add(*masses)
 
     @property
     def typical(self) -> int:
@@ -150,14 +151,12 @@ class ModesShiftExperiment:
             ]
         lines += ["", f"{'μ':>4} {'best KL':>9} {'quartiles':>17} {'τ_es':>9} {'interior':>9}"]
         band = Band.of(self.minima.value.T)
-        rows = zip(
-            settings.mu, band.middle, band.low, band.high, self.minima.tau, self.minima.interior,
-            strict=True,
-        )  # fmt: skip
+        best = zip(settings.mu, band.middle, band.low, band.high, strict=True)
+        where = zip(self.minima.tau, self.minima.interior, strict=True)
         lines += [
             f"{mu:>4g} {middle:>9.4f} {low:>8.4f} {high:>8.4f} {np.median(tau):>9.2e} "
             f"{inside.mean():>9.0%}"
-            for mu, middle, low, high, tau, inside in rows
+            for (mu, middle, low, high), (tau, inside) in zip(best, where, strict=True)
         ]
         return "\n".join([*lines, "", verdict_table(self.verdicts())])
 

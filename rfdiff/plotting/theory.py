@@ -69,7 +69,7 @@ def plot_decomposition(ax: Axes, tau: ArrayLike, shares: Mapping[str, ArrayLike]
     tau = np.asarray(tau, np.float64)
     shown = on_log_axis(tau)
     up, down = np.zeros(shown.sum()), np.zeros(shown.sum())
-    for (name, share), colour in zip(shares.items(), (BLUE, ORANGE, PURPLE, GREEN), strict=False):
+    for (name, share), colour in zip(shares.items(), (ORANGE, PURPLE, BLUE, GREEN), strict=False):
         values = np.asarray(share, np.float64)[shown]
         for base, part, label in (
             (up, np.maximum(values, 0.0), name),
