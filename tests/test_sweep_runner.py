@@ -45,9 +45,13 @@ def test_two_processes_equal_serial(tmp_path, real):
     assert table_of(tmp_path / "s.db") == expected
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster():
-    """A real dask cluster of two worker processes with one thread each."""
+    """A real dask cluster of two worker processes with one thread each, new for each test.
+
+    Tests kill its workers: on a busy machine one may not be started again, and a cluster without
+    workers would keep the next test waiting for ever.
+    """
     import distributed
 
     with distributed.LocalCluster(
