@@ -52,3 +52,15 @@ def test_importing_costs_nothing_that_is_not_used():
         "sys.exit(any(m in sys.modules for m in ('scipy', 'numba', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_training_loads_only_the_scipy_it_uses():
+    """Each of these costs memory that the promise of 4 m² doubles and 200 MB does not have."""
+    code = (
+        "import sys, rfdiff; rfdiff.train_exact([1.0, 10.0], n=5, m=4, n_times=4).kl(); "
+        "heavy = {f'scipy.{part}' for part in "
+        "('optimize', 'interpolate', 'integrate', 'stats', 'sparse', 'spatial')}; "
+        "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,9 @@ of the two third-order results in the step, and of the two fourth-order ones in 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+
+# SciPy loads a subpackage when it is first used: training alone must not pay for this one.
+import scipy
 
 from .._kernels import fokker_planck as kernels
 from ..errors import ArgumentError
@@ -141,4 +143,4 @@ def _extrapolate(mass: FloatArray, edge: FloatArray, grid: MovingGrid) -> Soluti
 def _correction(fine: FloatArray, coarse: FloatArray) -> FloatArray:
     """Return Richardson's (fine − coarse)/3, known at the coarse nodes, at all fine nodes."""
     eta = np.linspace(-1.0, 1.0, fine.shape[-1])
-    return CubicSpline(eta[::2], (fine[:, ::2] - coarse) / 3.0, axis=1)(eta)
+    return scipy.interpolate.CubicSpline(eta[::2], (fine[:, ::2] - coarse) / 3.0, axis=1)(eta)

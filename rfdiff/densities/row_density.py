@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+
+# SciPy loads a subpackage when it is first used: training alone must not pay for this one.
+import scipy
 
 from ..quadrature import composite_gauss_legendre
 from ..validation import FloatArray
@@ -60,8 +62,8 @@ class RowDensity:
         return np.linspace(-1.0, 1.0, len(self.log_values))
 
     @cached_property
-    def _spline(self) -> CubicSpline:
-        return CubicSpline(self._nodes, self.log_values)
+    def _spline(self) -> "scipy.interpolate.CubicSpline":
+        return scipy.interpolate.CubicSpline(self._nodes, self.log_values)
 
     @cached_property
     def _falls(self) -> tuple[float, float]:
@@ -73,10 +75,10 @@ class RowDensity:
         return min(chords[0] / _CHORD, 0.0), min(chords[1] / _CHORD, 0.0)
 
     @cached_property
-    def _cumulative(self) -> CubicSpline:
+    def _cumulative(self) -> "scipy.interpolate.CubicSpline":
         """The distribution function in η, by Gauss–Legendre on every cell."""
         eta, weights = composite_gauss_legendre(_ORDER, self._nodes)
         stretch = self.kappa * np.cosh(self.kappa * eta) / np.sinh(self.kappa)
         pieces = (np.exp(self._spline(eta)) * stretch * weights).reshape(-1, _ORDER).sum(1)
         total = np.append(0.0, np.cumsum(pieces))
-        return CubicSpline(self._nodes, total / total[-1])
+        return scipy.interpolate.CubicSpline(self._nodes, total / total[-1])
