@@ -1,6 +1,6 @@
 """Benchmarks: ratios measured in one run, each against a floor or a yardstick and its target.
 
-Usage: python scripts/bench.py [exact] [memory] [yardsticks] …      (all by default)
+Usage: python scripts/bench.py [exact] [memory] [yardsticks] [sweeps]      (all by default)
 
 Every row is: what was timed / against what, the ratio, and the target it should meet. Timings are
 the best of several repetitions, since machines are shared and noisy; compare ratios, not seconds.
@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections.abc import Callable
 
+import bench_sweeps
 import numpy as np
 import scipy.linalg
 from numpy.polynomial.hermite_e import hermegauss
@@ -159,7 +160,12 @@ def _eigh_of(m: int) -> Callable[[], object]:
     return lambda: scipy.linalg.eigh(gram, driver="evd")
 
 
-SECTIONS = {"exact": exact, "memory": memory, "yardsticks": yardsticks}
+def sweeps() -> None:
+    """What a sweep costs beyond its trainings, and what a second process gains."""
+    bench_sweeps.sweeps(row)
+
+
+SECTIONS = {"exact": exact, "memory": memory, "yardsticks": yardsticks, "sweeps": sweeps}
 
 
 def main() -> None:
