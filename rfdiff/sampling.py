@@ -25,8 +25,10 @@ from .sde import ForwardSDE
 from .time_grids import time_grid
 from .validation import FloatArray, count, finite_array, memory
 
-# Steps between two looks at the progress and the finiteness of the paths; even.
-_BLOCK = 64
+# Steps between two looks at the progress and the finiteness of the paths: even, and as many as
+# keep their score tables in a shared cache of 8 MB, at 32 bytes for each kink.
+_MOST_STEPS, _TABLE_BYTES, _KINK_BYTES = 512, 1 << 23, 32
+_PLAIN_STEPS = 16
 # A progress bar appears once a run has taken this many seconds.
 _PATIENCE = 2.0
 # Purposes of the generator's keys.
@@ -213,9 +215,14 @@ def _advance(
         and score.dimension == 1
         and score.features.activation == "relu"
     )
-    block = _table_block(plan, score, row) if tabulated else _plain_block(plan, score, row)
-    for begin in range(0, plan.n_steps, _BLOCK):
-        end = min(begin + _BLOCK, plan.n_steps)
+    if tabulated:
+        block = _table_block(plan, score, row)
+        steps = _TABLE_BYTES // (_KINK_BYTES * score.features.width)
+        steps = min(max(steps - steps % 2, 2), _MOST_STEPS)
+    else:
+        block, steps = _plain_block(plan, score, row), _PLAIN_STEPS
+    for begin in range(0, plan.n_steps, steps):
+        end = min(begin + steps, plan.n_steps)
         block(x, begin, end, None if track is None else track[begin:end])
         plan.check(x, end)
         yield end - begin

@@ -1,6 +1,6 @@
 """Benchmarks: ratios measured in one run, each against a floor or a yardstick and its target.
 
-Usage: python scripts/bench.py [exact] [memory] [yardsticks] [sweeps]      (all by default)
+Usage: python scripts/bench.py [exact] [memory] [yardsticks] [sampling] [sweeps]   (all by default)
 
 Every row is: what was timed / against what, the ratio, and the target it should meet. Timings are
 the best of several repetitions, since machines are shared and noisy; compare ratios, not seconds.
@@ -13,9 +13,11 @@ import textwrap
 import time
 from collections.abc import Callable
 
+import bench_sampling
 import bench_sweeps
 import numpy as np
 import scipy.linalg
+from bench_rows import best, row
 from numpy.polynomial.hermite_e import hermegauss
 
 import rfdiff
@@ -28,22 +30,6 @@ TAU = np.logspace(0, 10, 1000)
 # integral by adaptive quadrature at 21 training times), measured once on a two-core machine.
 PAPER_SECONDS = {"training": 23.0, "quadrature": 72.0}
 PAPER_TIMES = 21
-
-
-def best(work: Callable[[], object], repetitions: int = 3) -> float:
-    """Return the shortest wall time of some repetitions, after one to warm up."""
-    work()
-    seconds = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
-def row(what: str, ratio: float, target: str, detail: str = "") -> None:
-    """Print one result."""
-    print(f"{what:<74} {ratio:>10.3g}   target {target:<9} {detail}", flush=True)
 
 
 def exact() -> None:
@@ -160,12 +146,23 @@ def _eigh_of(m: int) -> Callable[[], object]:
     return lambda: scipy.linalg.eigh(gram, driver="evd")
 
 
+def sampling() -> None:
+    """What samples cost beyond their random numbers."""
+    bench_sampling.sampling()
+
+
 def sweeps() -> None:
     """What a sweep costs beyond its trainings, and what a second process gains."""
-    bench_sweeps.sweeps(row)
+    bench_sweeps.sweeps()
 
 
-SECTIONS = {"exact": exact, "memory": memory, "yardsticks": yardsticks, "sweeps": sweeps}
+SECTIONS = {
+    "exact": exact,
+    "memory": memory,
+    "yardsticks": yardsticks,
+    "sampling": sampling,
+    "sweeps": sweeps,
+}
 
 
 def main() -> None:

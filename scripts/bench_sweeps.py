@@ -5,15 +5,14 @@ Usage: python scripts/bench_sweeps.py; `scripts/bench.py` prints the same rows.
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from bench_rows import row
 
 from rfdiff.sweeps import Grid, Recipe, run_sweep
 from rfdiff.sweeps.limits import one_thread
 from rfdiff.sweeps.problem import training_arguments
 from rfdiff.training import train_exact
-
-Row = Callable[[str, float, str, str], None]
 
 SMALL = Grid.of({"n": [50, 100, 200, 400], "m": 64, "seeds": 50})
 HALF_SECOND = Grid.of({"n": 1000, "m": 512, "n_times": 512, "seeds": 40})
@@ -40,7 +39,7 @@ def bare_seconds(grid: Grid) -> float:
     return time.perf_counter() - begun
 
 
-def overhead(row: Row) -> None:
+def overhead() -> None:
     """Milliseconds per point over bare calls, in this process."""
     bare_seconds(SMALL)
     pairs = [(sweep_seconds(SMALL, BARE, 0), bare_seconds(SMALL)) for _ in range(3)]
@@ -53,7 +52,7 @@ def overhead(row: Row) -> None:
     )
 
 
-def speedup(row: Row) -> None:
+def speedup() -> None:
     """One worker process against two, each from a cold start to the closed store."""
     one, two = (sweep_seconds(HALF_SECOND, WHOLE, jobs) for jobs in (1, 2))
     row(
@@ -64,11 +63,11 @@ def speedup(row: Row) -> None:
     )
 
 
-def sweeps(row: Row) -> None:
+def sweeps() -> None:
     """Print both rows."""
-    overhead(row)
-    speedup(row)
+    overhead()
+    speedup()
 
 
 if __name__ == "__main__":
-    sweeps(lambda what, ratio, target, detail: print(f"{what}: {ratio:.3g} ({target}) {detail}"))
+    sweeps()
