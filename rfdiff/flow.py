@@ -6,11 +6,14 @@ so each eigenmode relaxes on its own clock 1/(2λ), and no eigenvalue is ever di
 mode has φ₁ = 1. Everything below is a scalar function of the spectrum.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
+from .log_interpolation import interpolate_log
 from .quadratic import QuadraticLoss
 from .special import geometric_sum, phi1
 from .threads import blas_threads
@@ -60,13 +63,14 @@ class GradientFlow:
     def theta(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺."""
         tau = training_times("tau", tau)
-        flat = tau.ravel()
-        out = np.empty((tau.size, *self.theta0.shape))
-        with blas_threads(len(self.eigenvalues)):
+        flat, (d, m) = tau.ravel(), self.theta0.shape
+        out = np.empty((tau.size * d, m))
+        with blas_threads(m):
             for i in range(0, tau.size, _CHUNK):
-                chunk = self.coefficients(flat[i : i + _CHUNK])
-                np.matmul(chunk, self.eigenvectors.T, out=out[i : i + _CHUNK])
-        return out.reshape(*tau.shape, *self.theta0.shape)
+                # Rows of one matrix: a stack of them would be multiplied one by one.
+                rows = self.coefficients(flat[i : i + _CHUNK]).reshape(-1, m)
+                np.matmul(rows, self.eigenvectors.T, out=out[i * d : i * d + len(rows)])
+        return out.reshape(*tau.shape, d, m)
 
     def coefficients(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ)V, the parameters in the eigenbasis, shape τ.shape + (d, m)."""
@@ -79,15 +83,28 @@ class GradientFlow:
             moving += self._start * np.exp(z)
         return np.where(at_end, self._limit, moving)
 
-    def loss(self, tau: ArrayLike) -> FloatArray:
-        """Return the training loss L(θ(τ)), shape τ.shape, in O(m) a training time."""
+    def loss(self, tau: ArrayLike, quadratic: QuadraticLoss | None = None) -> FloatArray:
+        """Return a loss L(θ(τ)), shape τ.shape, in at most O(m) a training time.
+
+        The loss trained on is a sum over modes. Any other is not diagonal in them: it is taken at
+        m-independent many times, O(m²) each, and interpolated in ln τ to rounding between them
+        (`log_interpolation`); few times are taken as they are.
+
+        Args:
+            tau: training times, any shape.
+            quadratic: the loss; the one trained on if None.
+        """
         tau = training_times("tau", tau)
-        flat = tau.ravel()
-        out = np.empty(tau.size)
-        for i in range(0, tau.size, _CHUNK):
-            a = self.coefficients(flat[i : i + _CHUNK])
-            out[i : i + _CHUNK] = ((self.eigenvalues * a - 2.0 * self._drive) * a).sum(axis=(1, 2))
-        return self.quadratic.constant + out.reshape(tau.shape)
+        if quadratic is None or quadratic is self.quadratic:
+            return self._in_chunks(self._own_loss, tau)
+        return interpolate_log(
+            lambda times: self._in_chunks(lambda part: quadratic(self.theta(part)), times), tau
+        )
+
+    def _own_loss(self, tau: FloatArray) -> FloatArray:
+        a = self.coefficients(tau)
+        moved = ((self.eigenvalues * a - 2.0 * self._drive) * a).sum(axis=(1, 2))
+        return self.quadratic.constant + moved
 
     def gradient_descent(self, step: float, n_steps: ArrayLike) -> FloatArray:
         """Return θ after n_steps of gradient descent with a step η, in closed form.
@@ -117,6 +134,14 @@ class GradientFlow:
         powers = _matrix_powers(companion, k)
         kept = powers[..., 0, 0] + powers[..., 0, 1]
         return self._in_parameters(kept, powers[..., 0, 2])
+
+    @staticmethod
+    def _in_chunks(curve: Callable[[FloatArray], FloatArray], tau: FloatArray) -> FloatArray:
+        """Return a curve of one number a training time, with bounded temporaries."""
+        flat, out = tau.ravel(), np.empty(tau.size)
+        for i in range(0, tau.size, _CHUNK):
+            out[i : i + _CHUNK] = curve(flat[i : i + _CHUNK])
+        return out.reshape(tau.shape)
 
     def _in_parameters(self, kept: FloatArray, driven: FloatArray) -> FloatArray:
         """Return (θ₀V · kept + CV · driven) Vᵀ for factors of shape (..., m)."""

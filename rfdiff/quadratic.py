@@ -59,17 +59,20 @@ class QuadraticLoss:
     def __call__(self, theta: ArrayLike) -> FloatArray:
         """Return L(θ) for θ of shape (..., d, m), shape (...)."""
         theta = np.asarray(theta, dtype=np.float64)
-        with blas_threads(len(self.gram)):
-            image = theta @ self.gram
-        return (
-            np.einsum("...dm,...dm->...", image, theta)
-            - 2.0 * np.einsum("...dm,dm->...", theta, self.cross)
-            + self.constant
-        )
+        image = self.image(theta)
+        return np.einsum("...dm,...dm->...", image - 2.0 * self.cross, theta) + self.constant
 
     def gradient(self, theta: ArrayLike) -> FloatArray:
         """Return ∇L(θ) = 2(θG − C), of the shape of θ."""
-        return 2.0 * (np.asarray(theta, dtype=np.float64) @ self.gram - self.cross)
+        return 2.0 * (self.image(theta) - self.cross)
+
+    def image(self, theta: ArrayLike) -> FloatArray:
+        """Return θG, of the shape of θ."""
+        theta = np.asarray(theta, dtype=np.float64)
+        m = len(self.gram)
+        with blas_threads(m):
+            # Rows of one matrix: a stack of them would be multiplied one by one.
+            return (theta.reshape(-1, m) @ self.gram).reshape(theta.shape)
 
 
 def weighting_values(weighting: Weighting, sde: ForwardSDE, t: ArrayLike, d: int = 1) -> FloatArray:

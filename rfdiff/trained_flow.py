@@ -120,8 +120,7 @@ class TrainedFlow:
         tau = self._times(tau)
         if one_of("kind", kind, ("train", "population", "test")) == "train":
             return self.flow.loss(tau)
-        quadratic = self._population if kind == "population" else self._test
-        return quadratic(self.flow.theta(tau))
+        return self.flow.loss(tau, self._population if kind == "population" else self._test)
 
     def score(self, x: ArrayLike, t: float, tau: ArrayLike | None = None) -> FloatArray:
         """Return s_θ(τ)(x, t) in the data's units, shape τ.shape + x.shape."""

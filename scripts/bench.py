@@ -45,6 +45,11 @@ def exact() -> None:
     )
     assembly = best(run.problem.training_quadratic)
     row("its assembly / eigh", assembly / eigh, "< 1", f"{assembly:.3f} s")
+    run.loss("population")
+    many = np.logspace(0, 10, 10_000)
+    for kind in ("train", "population"):
+        losses = best(lambda kind=kind: run.loss(kind, many))
+        row(f"its {kind} loss at 10,000 τ / eigh", losses / eigh, "< 1", f"{losses:.2f} s")
     seconds = {}
     for n in (1000, 100_000):
         problem = rfdiff.train_exact(1.0, n=n, m=512).problem

@@ -99,6 +99,35 @@ def test_loss_is_the_quadratic_at_theta_and_falls():
     assert (np.diff(flow.loss(tau)) <= 1e-12).all()
 
 
+@pytest.mark.parametrize("theta0", [None, np.full((2, 8), 3.0)])
+def test_another_loss_is_its_quadratic_at_theta(theta0):
+    flow, other = GradientFlow(random_quadratic(d=2), theta0), random_quadratic(d=2, seed=3)
+    tau = np.concatenate([np.logspace(-4, 12, 1998), [0.0, np.inf]]).reshape(40, 50)
+    direct = other(flow.theta(tau))
+    # Rounding of θGθᵀ grows with its largest terms, not with what they leave.
+    terms = np.linalg.eigvalsh(other.gram)[-1] * (flow.theta(tau) ** 2).sum(axis=(-2, -1))
+    allowed = 1e-14 * (terms + np.abs(direct) + other.constant)
+    assert (np.abs(flow.loss(tau, other) - direct) <= allowed).all()
+    few = tau[0, :5]
+    assert (flow.loss(few, other) == other(flow.theta(few))).all()
+
+
+def test_another_loss_is_taken_at_boundedly_many_times():
+    taken = []
+
+    class Counted(QuadraticLoss):
+        def __call__(self, theta):
+            taken.append(len(theta))
+            return super().__call__(theta)
+
+    flow, other = GradientFlow(random_quadratic()), random_quadratic(seed=3)
+    counted = Counted(other.gram, other.cross, other.constant)
+    for n in (1000, 100_000):
+        taken.clear()
+        flow.loss(np.logspace(0, 10, n), counted)
+        assert sum(taken) == 41 * 10
+
+
 def test_eigenvalues_negative_by_rounding_do_no_harm():
     quadratic = random_quadratic(rank=4, seed=7)
     shifted = QuadraticLoss(quadratic.gram - 1e-17 * np.eye(8), quadratic.cross, 3.0)

@@ -60,7 +60,7 @@ def _train_loss(taken: Measurement, tau: FloatArray) -> Estimate:
 
 def _population_loss(taken: Measurement, tau: FloatArray) -> Estimate:
     quadratic = population_loss(taken.point, taken.law, taken.run.problem)
-    return Estimate(quadratic(taken.run.theta(tau)))
+    return Estimate(taken.run.flow.loss(tau, quadratic))
 
 
 CURVES: Mapping[str, Callable[[Measurement, FloatArray], Estimate]] = MappingProxyType(
