@@ -54,8 +54,8 @@ class GradientFlow:
             # Divide and conquer: all eigenpairs of a dense matrix, orthogonal to rounding.
             with blas_threads(m):
                 spectrum = scipy.linalg.eigh(quadratic.gram, driver="evd", check_finite=False)
-        eigenvalues, self.eigenvectors = spectrum
-        self.eigenvalues = np.maximum(eigenvalues, 0.0)
+        self.eigenvalues: FloatArray = np.maximum(spectrum[0], 0.0)
+        self.eigenvectors: FloatArray = spectrum[1]
         self.rank_tolerance = m * np.finfo(float).eps * float(self.eigenvalues[-1])
         self._start = self.theta0 @ self.eigenvectors
         self._drive = quadratic.cross @ self.eigenvectors

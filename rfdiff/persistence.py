@@ -100,7 +100,7 @@ def save_run(
         "held_out": problem.held_out,
         "noise": problem.noise,
     }
-    kept = {name: array for name, array in arrays.items() if array is not None}
+    kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
     temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:

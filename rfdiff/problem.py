@@ -59,17 +59,20 @@ class TrainingProblem:
 
     def training_quadratic(self) -> QuadraticLoss:
         """Return the loss that is trained on."""
-        if self.noise is None:
+        if self.noise is None or self.data is None:
             return self.quadratic(self.training_law)
-        points_ = self.units.to_training(self.data)
+        u = self.units.to_training(self.data)
         return noise_draw_quadratic(
-            points_, self.noise, self.sde, self.features, self.rule, self.weighting
+            u, self.noise, self.sde, self.features, self.rule, self.weighting
         )
 
     @property
     def training_law(self) -> Target:
         """The law trained on, in units of training: the data's, or the population's."""
-        return self.target if self.data is None else self.empirical(self.data)
+        if self.data is not None:
+            return self.empirical(self.data)
+        assert self.target is not None, "a problem has data or a law"
+        return self.target
 
     def empirical(self, data: FloatArray) -> GaussianMixture:
         """Return the empirical law of points in their own units, in units of training."""
@@ -115,13 +118,11 @@ def make_problem(
         draws or 0,
     )
     rule = graded_time_rule(t_min, sde.T, n_times)
-    if target is None and data is None:
-        target = bimodal()
     chosen = _choose_features(features, m, sde, embedding, activation, precondition, seed)
-    if population:
-        train = test = None
-    elif data is None:
-        train, test = target.sample(DEFAULT_N if n is None else n, stream(seed, "data")), None
+    if data is None:
+        target, test = target or bimodal(), None
+        n = DEFAULT_N if n is None else n
+        train = None if population else target.sample(n, stream(seed, "data"))
     else:
         train, test = _split(data, held_out, n, seed)
     if standardise is None:
@@ -130,12 +131,12 @@ def make_problem(
         target=target,
         data=train,
         held_out=test,
-        units=Units.standardising(train) if standardise else Units(),
+        units=Units() if train is None or not standardise else Units.standardising(train),
         sde=sde,
         features=chosen,
         rule=rule,
         weighting=weighting,
-        noise=None if draws is None else _noise(len(train), draws, seed),
+        noise=None if train is None or draws is None else _noise(len(train), draws, seed),
         theta0=_initial(theta0, chosen.width, seed),
         seed=seed,
     )

@@ -210,12 +210,11 @@ def _advance(
     plan: _Plan, score: Score, row: int, x: FloatArray, track: FloatArray | None
 ) -> Iterator[int]:
     """Run x (n, d) from T to t in place; yield the number of steps done after each block."""
-    tabulated = (
+    if (
         isinstance(score, RandomFeatureScore)
         and score.dimension == 1
         and score.features.activation == "relu"
-    )
-    if tabulated:
+    ):
         block = _table_block(plan, score, row)
         steps = _TABLE_BYTES // (_KINK_BYTES * score.features.width)
         steps = min(max(steps - steps % 2, 2), _MOST_STEPS)
