@@ -142,8 +142,8 @@ class ExactScore:
 
     >>> from rfdiff.mixtures import bimodal
     >>> from rfdiff.sde import VESDE
-    >>> float(ExactScore(bimodal(3.0), VESDE())(0.0, 0.5))
-    0.0
+    >>> abs(float(ExactScore(bimodal(3.0), VESDE())(0.0, 0.5))) < 1e-15
+    True
     """
 
     law: Target
