@@ -62,9 +62,10 @@ def early_stopping(
     tau_best = float(grid[best])
     if len(grid) > 1 and np.isfinite(values[best]) and np.isfinite(tau_best):
         refined = _refine(curve, grid, best)
+        elsewhere = abs(refined - tau_best) > _LOG_TAU_TOLERANCE * tau_best
         # A flat curve's refinement may be no better than the grid: keep the better of the two.
-        if float(curve(np.asarray(refined))) < values[best]:
-            tau_best, at = refined, "interior" if grid[0] < refined < grid[-1] else at
+        if elsewhere and float(curve(np.asarray(refined))) < values[best]:
+            tau_best, at = refined, "interior"
     return EarlyStopping(tau_best, curve(np.asarray(tau_best)), at, quantity)
 
 
