@@ -131,6 +131,33 @@ def test_dask_finishes_what_is_under_way_when_asked_to_stop(tmp_path, cluster):
         assert not any(item.claimed for item in store.pending())
 
 
+def test_a_scheduler_without_workers_is_told(tmp_path):
+    """A sweep waits for workers to come, and says that it does."""
+    import distributed
+
+    said = []
+
+    class Telling(Progress):
+        def say(self, line):
+            said.append(line)
+            if "no workers" in line:
+                cluster.scale(1)
+
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+    ) as cluster:
+        summary = run_sweep(
+            tmp_path / "s.db",
+            grid([2, 3, 4, 5]),
+            RECIPE,
+            scheduler=cluster.scheduler_address,
+            progress=Telling(quiet=True),
+            evaluate=sweep_points.logged,
+        )
+    assert summary.done == 4
+    assert "the scheduler has no workers: waiting for some" in said
+
+
 def test_an_unreachable_scheduler_is_told_within_ten_seconds(tmp_path):
     begun = time.monotonic()
     with pytest.raises(SchedulerError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"):

@@ -177,6 +177,8 @@ class _Run:
     def _fill(self) -> None:
         """Submit tasks until the window is full."""
         room = self.backend.window() - len(self.running)
+        if notice := self.backend.notice():
+            self.progress.say(notice)
         while room > 0 and not self.stop.requested:
             task = self._next()
             if task is None:

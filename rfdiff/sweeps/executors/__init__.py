@@ -26,6 +26,9 @@ class Backend(Protocol):
     def window(self) -> int:
         """Return how many tasks to have under way: enough to keep every worker busy, no more."""
 
+    def notice(self) -> str | None:
+        """Return what has changed that the user should know, each change once."""
+
     def executor(self) -> Executor:
         """Return the executor in use, a new one if the last was discarded."""
 

@@ -42,6 +42,7 @@ class Distributed:
         # pure=False: two tasks are never one, however alike they look to dask.
         self._executor: Executor = self._client.get_executor(pure=False)
         self._threads, self._counted = 0, -_COUNT_SECONDS
+        self._told_of_none = False
 
     def window(self) -> int:
         """One at work and one in waiting for each worker thread there is now."""
@@ -49,6 +50,14 @@ class Distributed:
         if now - self._counted > _COUNT_SECONDS:
             self._threads, self._counted = sum(self._client.nthreads().values()), now
         return max(2, 2 * self._threads)
+
+    def notice(self) -> str | None:
+        """Say that there are no workers, and that there are some again."""
+        none = self._threads == 0
+        if none == self._told_of_none:
+            return None
+        self._told_of_none = none
+        return "the scheduler has no workers: waiting for some" if none else "workers have come"
 
     def executor(self) -> Executor:
         """Return the executor; dask drops a task's result when its future is dropped."""

@@ -32,6 +32,9 @@ class Processes:
         """One at work and one in waiting for each worker."""
         return 2 * self.jobs
 
+    def notice(self) -> None:
+        """Nothing: workers are started as they are needed."""
+
     def executor(self) -> Executor:
         """Return the pool."""
         if self._pool is None:

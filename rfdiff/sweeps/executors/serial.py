@@ -33,6 +33,9 @@ class Serial:
         """One."""
         return 1
 
+    def notice(self) -> None:
+        """Nothing: this process is always there."""
+
     def executor(self) -> Executor:
         """Return the executor."""
         return self._executor
