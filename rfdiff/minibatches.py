@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ArgumentError
-from .features import RandomFeatures
+from .features import Activation, RandomFeatures
 from .quadratic import Weighting, weighting_values
 from .quadrature import TimeRule
 from .random import stream
@@ -64,6 +64,18 @@ class Minibatches:
     def stream(self, seed: int, path: int = 0) -> "BatchStream":
         """Return the batches of one path of a seed."""
         return BatchStream(self, stream(seed, "optimiser", path))
+
+    def samples(self, n_samples: int, seed: int = 0) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return features h (N, m), λ (N,) and targets (N, d) of single elements, N ≥ n_samples.
+
+        N is n_samples filled up to whole batches.
+        """
+        x, e, gain, weight, target = self.stream(seed).draw(-(-n_samples // self.batch))
+        x, e, target = (part.reshape(-1, part.shape[-1]) for part in (x, e, target))
+        features = self.features
+        pre_activation = x @ features.W.T + e @ features.U.T
+        h = Activation(features.activation)(pre_activation) * gain.reshape(-1, 1)
+        return h, weight.ravel(), target
 
 
 class BatchStream:

@@ -21,6 +21,7 @@ from .minibatches import Minibatches
 from .quadratic import Weighting
 from .quadrature import TimeRule
 from .sde import ForwardSDE
+from .stability import stability_limit
 from .validation import FloatArray, count, finite_array, memory, one_of, points, positive, real
 
 OPTIMISERS = ("sgd", "momentum", "adam")
@@ -103,7 +104,7 @@ def train_stochastic(
 
     Raises:
         ArgumentError: a bad argument, or a path that diverged: the message gives the rate and
-            the limit of stability to compare with.
+            `stability_limit`, the largest one at which SGD's scatter stays bounded.
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=50, m=16)
@@ -151,7 +152,7 @@ def train_stochastic(
                 rates[done : done + steps], rule_code, constants, activation,
             )  # fmt: skip
             done += steps
-        _require_finite(theta, rates, done)
+        _require_finite(theta, rates, done, batches)
         recorded[:, i] = theta
     clock = np.concatenate([[0.0], np.cumsum(rates)])
     return OptimiserPaths(marks, clock[marks], recorded)
@@ -202,9 +203,10 @@ def _start(theta0: ArrayLike | None, d: int, m: int) -> FloatArray:
     return theta0.reshape(d, m)
 
 
-def _require_finite(theta: FloatArray, rates: FloatArray, done: int) -> None:
+def _require_finite(theta: FloatArray, rates: FloatArray, done: int, batches: Minibatches) -> None:
     if not np.isfinite(theta).all():
+        limit = float(stability_limit(batches))
         raise ArgumentError(
-            f"learning_rate {rates[:done].max():g} diverged within {done} steps: stay well below "
-            "the limit of stability 1/λ_max of the loss"
+            f"learning_rate {rates[:done].max():g} diverged within {done} steps: SGD in batches of "
+            f"{batches.batch} is stable in mean square below {limit:.2g}"
         )

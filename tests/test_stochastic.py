@@ -4,6 +4,8 @@ Statistical tests have fixed seeds. Comparisons of mean paths use |z| < 5.5 over
 correlated numbers: a false alarm in fewer than one of 10⁴ draws of the seed.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -12,11 +14,11 @@ from rfdiff.errors import ArgumentError
 from rfdiff.flow import GradientFlow
 from rfdiff.minibatches import Minibatches
 from rfdiff.quadratic import noise_draw_quadratic
+from rfdiff.stability import mean_square_limit, stability_limit
 from rfdiff.stochastic import train_stochastic
 from rfdiff.theory.exponents import fit_power_law
 from rfdiff.theory.optimiser_noise import gradient_scatter, sgd_covariance
 
-# Mean-square stability needs ηλ_max E|h|⁴/(B (E|h|²)²) well below 1, far less than 1/λ_max.
 BATCH = 32
 
 
@@ -36,6 +38,13 @@ def z_scores(run, paths, exact):
     """
     deviation = (paths.theta - exact)[:, 1:, 0] @ run.flow.eigenvectors[:, -8:]
     return deviation.mean(0) / (deviation.std(0, ddof=1) / np.sqrt(len(deviation)))
+
+
+def batches(run, size=BATCH, noise=None):
+    """Independent batches of the run's own problem."""
+    return Minibatches(
+        run.data, run.sde, run.features, run.problem.rule, "variance", size, False, noise
+    )
 
 
 class TestMeanPath:
@@ -131,10 +140,7 @@ class TestScatter:
         """Variances of the stiffest modes after 400 steps of 600 paths: 6 % standard error."""
         rate, steps = 0.002, 400
         paths = train(run, learning_rate=rate, n_steps=steps, repetitions=600, record=[steps])
-        batches = Minibatches(
-            run.data, run.sde, run.features, run.problem.rule, "variance", BATCH, False
-        )
-        scatter = gradient_scatter(run.flow.gradient_descent(rate, steps), batches, 1 << 16)
+        scatter = gradient_scatter(run.flow.gradient_descent(rate, steps), batches(run), 1 << 16)
         predicted = np.diag(sgd_covariance(run.flow, scatter, rate, BATCH, steps))
         measured = (paths.theta[:, 0, 0] @ run.flow.eigenvectors).var(axis=0, ddof=1)
         ratio = measured[-4:] / predicted[-4:]
@@ -143,10 +149,7 @@ class TestScatter:
         assert (np.abs(2.0 * ratio - 1.0) > 0.3).all()
 
     def test_stationary_limit_of_stiff_modes(self, run):
-        batches = Minibatches(
-            run.data, run.sde, run.features, run.problem.rule, "variance", BATCH, False
-        )
-        scatter = gradient_scatter(run.theta(), batches, 1 << 12)
+        scatter = gradient_scatter(run.theta(), batches(run), 1 << 12)
         late = np.diag(sgd_covariance(run.flow, scatter, 0.01, BATCH, 10**7))
         ever = np.diag(sgd_covariance(run.flow, scatter, 0.01, BATCH))
         assert np.allclose(late[-3:], ever[-3:], rtol=1e-6)
@@ -156,16 +159,68 @@ class TestScatter:
 
     def test_unstable_rates_are_refused(self, run):
         limit = 1.0 / run.flow.eigenvalues[-1]
-        with pytest.raises(ArgumentError, match="below the limit of stability"):
+        with pytest.raises(ArgumentError, match="below 1/λ_max = .*, where the mean path becomes"):
             sgd_covariance(run.flow, np.eye(16), 1.01 * limit, BATCH)
+
+
+class TestStability:
+    """The limit of stability in mean square, by formula, by every batch there is, and by SGD."""
+
+    @pytest.mark.parametrize("batch", [1, 2])
+    def test_against_the_second_moment_over_every_batch(self, batch):
+        """Σ ↦ E[(I − 2ηH) Σ (I − 2ηH)] as a 16 × 16 matrix, its mean over all batches of five."""
+        a = np.random.default_rng(0).standard_normal((5, 4)) * [3.0, 1.0, 0.3, 0.1]
+        limit = mean_square_limit(a, batch)
+
+        def growth(rate):
+            steps = [
+                np.eye(4) - 2.0 * rate / batch * sum(np.outer(row, row) for row in rows)
+                for rows in itertools.product(a, repeat=batch)
+            ]
+            moment = sum(np.kron(step, step) for step in steps) / len(steps)
+            return np.abs(np.linalg.eigvals(moment)).max()
+
+        assert growth(0.999 * limit) < 1.0 < growth(1.001 * limit)
+
+    def test_whole_batches_end_where_the_mean_path_does(self):
+        a = np.random.default_rng(1).standard_normal((50, 4))
+        largest = np.linalg.eigvalsh(a.T @ a / 50)[-1]
+        assert mean_square_limit(a, 10**9) == pytest.approx(1.0 / largest, rel=1e-6)
+
+    def test_few_stiff_modes_settle_it(self):
+        run = rfdiff.train_exact(1.0, n=50, m=64)
+        h, weight, _ = batches(run).samples(2048)
+        a = np.sqrt(weight)[:, None] * h
+        assert mean_square_limit(a, 32) == pytest.approx(mean_square_limit(a, 32, 24), rel=1e-3)
+
+    def test_error_covers_eight_times_the_samples(self, run):
+        few, many = (stability_limit(batches(run), k) for k in (1 << 11, 1 << 14))
+        assert abs(float(few) - float(many)) < 2.0 * (float(few.error) + float(many.error))
+        assert float(few.error) < 0.3 * float(few)
+
+    def test_scatter_explodes_beyond_it_though_the_mean_path_is_stable(self, run):
+        """Batches of 8: the limit is a sixth of 1/λ_max. Rare paths go first, not the median."""
+        limit = float(stability_limit(batches(run, 8)))
+        assert 2.5 * limit < 0.5 / run.flow.eigenvalues[-1]
+        spread = []
+        for share in (0.8, 2.5):
+            paths = train(
+                run, batch=8, learning_rate=share * limit, n_steps=800, repetitions=100,
+                record=[100, 200, 400, 800],
+            )  # fmt: skip
+            squares = ((paths.theta[:, :, 0] @ run.flow.eigenvectors[:, -3:]) ** 2).sum(-1)
+            spread.append(squares.max() / np.median(squares))
+        assert spread[0] < 10.0 and spread[1] > 1e4
+
+    def test_divergence_names_it(self, run):
+        limit = float(stability_limit(batches(run, 8)))
+        with pytest.raises(ArgumentError, match="in batches of 8 is stable in mean square below"):
+            train(run, batch=8, learning_rate=8.0 * limit, n_steps=10_000)
 
 
 class TestAdam:
     def test_against_a_plain_reference(self, run):
-        batches = Minibatches(
-            run.data, run.sde, run.features, run.problem.rule, "variance", 3, False
-        )
-        x, e, gain, weight, target = batches.stream(5, 0).draw(12)
+        x, e, gain, weight, target = batches(run, 3).stream(5, 0).draw(12)
         w, u = run.features.W, run.features.U
         theta, first, second = np.zeros(16), np.zeros(16), np.zeros(16)
         for k in range(12):

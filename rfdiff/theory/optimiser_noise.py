@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..estimate import Estimate
-from ..features import Activation, RandomFeatures
+from ..features import RandomFeatures
 from ..flow import GradientFlow
 from ..minibatches import Minibatches
 from ..potential import Potential, potential
@@ -48,12 +48,8 @@ def gradient_scatter(
     theta = finite_array("theta", theta, ndim=2)
     if batches.features.dimension != 1:
         raise ArgumentError("gradient_scatter covers dimension 1 only")
-    n_samples = count("n_samples", n_samples, 2)
-    x, e, gain, weight, target = batches.stream(seed, 0).draw(-(-n_samples // batches.batch))
-    features = batches.features
-    pre_activation = x.reshape(-1, 1) @ features.W.T + e.reshape(-1, e.shape[-1]) @ features.U.T
-    h = Activation(features.activation)(pre_activation) * gain.reshape(-1, 1)
-    gradients = (weight.ravel() * (h @ theta[0] - target.ravel()))[:, None] * h
+    h, weight, target = batches.samples(count("n_samples", n_samples, 2), seed)
+    gradients = (weight * (h @ theta[0] - target[:, 0]))[:, None] * h
     gradients -= gradients.mean(axis=0)
     return gradients.T @ gradients / (len(gradients) - 1)
 
@@ -70,19 +66,21 @@ def sgd_covariance(
     Args:
         flow: of the loss trained on.
         scatter: S in the parameters' basis, from `gradient_scatter`.
-        learning_rate: η, below the limit of stability 1/λ_max.
+        learning_rate: η, below 1/λ_max, where the mean path ends being stable. The scatter itself
+            is bounded only below the smaller `rfdiff.stability.stability_limit`, and this leading
+            order holds well below that.
         batch: B.
         n_steps: k; None for the stationary covariance, infinite along null modes.
 
     Raises:
-        ArgumentError: η at or beyond the limit of stability.
+        ArgumentError: η at or beyond 1/λ_max.
     """
     rate, batch = positive("learning_rate", learning_rate), count("batch", batch)
     limit = 1.0 / float(flow.eigenvalues[-1])
     if rate >= limit:
         raise ArgumentError(
-            f"learning_rate must be below the limit of stability 1/λ_max = {limit:.3g}, "
-            f"got {rate:g}"
+            f"learning_rate must be below 1/λ_max = {limit:.3g}, where the mean path becomes "
+            f"unstable, got {rate:g}"
         )
     in_modes = flow.eigenvectors.T @ finite_array("scatter", scatter, ndim=2) @ flow.eigenvectors
     lam = flow.eigenvalues
