@@ -8,7 +8,7 @@ moment Σ therefore changes by −4η(LΣ − ηQΣ),
 
 two positive operators, so it stays bounded exactly for η < 1/ρ(L⁻¹Q). As B → ∞ this is 1/λ_max,
 where the mean path ends being stable; small batches of heavy-tailed features end far earlier. In
-the eigenbasis of G, with p_ij = √(2 − δ_ij) a_i a_j for i ≤ j, both operators are symmetric matrices
+the eigenbasis of G, with p_ij = √(2 − δ_ij) a_i a_j for i ≤ j, both are symmetric matrices,
 
     L = diag((λ_i + λ_j)/2),   Q = E[ppᵀ]/B + (1 − 1/B) diag(λ_i λ_j).
 """

@@ -159,7 +159,7 @@ class TestScatter:
 
     def test_unstable_rates_are_refused(self, run):
         limit = 1.0 / run.flow.eigenvalues[-1]
-        with pytest.raises(ArgumentError, match="below 1/λ_max = .*, where the mean path becomes"):
+        with pytest.raises(ArgumentError, match=r"below 1/λ_max = .*, where the mean path"):
             sgd_covariance(run.flow, np.eye(16), 1.01 * limit, BATCH)
 
 

@@ -29,7 +29,8 @@ class Spectrum:
         eigenvalues: λ_k of the modes above the rank tolerance, descending.
         energies: c_k²/λ_k, what fitting mode k removes of the training loss.
         decay: fitted λ_k ~ k^{−α}; `exponent` is −α.
-        energy_decay: fitted tail sums Σ_{j≥k} c_j²/λ_j ~ k^{−(β−1)}; `exponent` is −(β − 1).
+        energy_decay: fitted tail sums Σ_{j≥k} c_j²/λ_j ~ (k − ½)^{−(β−1)}, as the integral from
+            k − ½ has it; `exponent` is −(β − 1).
     """
 
     eigenvalues: FloatArray
@@ -81,10 +82,9 @@ def spectrum(flow: GradientFlow, window: tuple[float, float] | None = None) -> S
     k = np.unique(np.geomspace(max(first, 1.0), min(last, len(eigenvalues)), 24).astype(int))
     if len(k) < 3:
         raise ArgumentError(f"window must hold at least 3 modes, got ({first:g}, {last:g})")
-    rows = k - 1
     decay, energy_decay = (
-        fit_power_law(k, values[rows], window=(float(k[0]), float(k[-1])))
-        for values in (eigenvalues, tails)
+        fit_power_law(at, values[k - 1], window=(at[0], at[-1]))
+        for at, values in ((k.astype(float), eigenvalues), (k - 0.5, tails))
     )
     return Spectrum(eigenvalues, energies, decay, energy_decay)
 
