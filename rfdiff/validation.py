@@ -48,6 +48,15 @@ def count(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
+def increasing_counts(name: str, value: ArrayLike) -> NDArray[np.int64]:
+    """Return `value`, a number or a list, as increasing integers of at least 1."""
+    counts = np.atleast_1d(np.asarray(value))
+    whole = np.issubdtype(counts.dtype, np.integer) and counts.ndim == 1 and counts.size
+    if not whole or (np.diff(counts, prepend=0) <= 0).any():
+        raise ArgumentError(f"{name} must be increasing positive integers, got {value!r}")
+    return counts.astype(np.int64)
+
+
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     """Return `value` if it is one of the names in `choices`."""
     if not isinstance(value, str) or value not in choices:

@@ -10,7 +10,6 @@ from rfdiff.mixtures import GaussianMixture
 from rfdiff.quadratic import denoising_quadratic, score_norm
 from rfdiff.quadrature import graded_time_rule
 from rfdiff.sde import VESDE, VPSDE, SubVPSDE
-from rfdiff.theory.exponents import fit_power_law
 
 TAU = np.concatenate([[0.0], np.logspace(0, 9, 10), [np.inf]])
 WIDE = 256
@@ -27,10 +26,13 @@ def terms(run):
 
 
 @pytest.mark.parametrize(
-    ("sde", "n", "m"), [(VESDE(), 10, 128), (VPSDE(), 100, 32), (SubVPSDE(), 1000, 64)]
+    ("sde", "n", "m"), [(VESDE(), 10, 128), (VPSDE(), 100, 32), (SubVPSDE(), 1000, 256)]
 )
 def test_terms_add_up_to_the_loss(sde, n, m):
-    """I₁ is a difference of parameters and I₃ of two models: the total is computed apart."""
+    """I₁ is a difference of parameters and I₃ of two models: the total is computed apart.
+
+    In the last case ‖θ‖² is 8.6e7 at τ = ∞: the plain form θGθᵀ misses by 1e-8.
+    """
     run = rfdiff.train_exact(TAU, n=n, m=m, sde=sde)
     terms = run.decomposition(wide=WIDE)
     parts = terms.sample.value + terms.infinite.value + terms.width.value
@@ -79,26 +81,6 @@ def test_infinite_width_is_within_its_error(run, terms):
     assert (change <= terms.infinite.error[:-1] + better.error).all()
     # Not by being vast: four times the width earns a far smaller error.
     assert (better.error[1:] < 0.35 * terms.infinite.error[1:-1]).all()
-
-
-def test_sampling_error_vanishes_at_first_order_in_n():
-    """I₁ ~ n^{−1} at a τ before overfitting is capped: mean over 16 seeds of data."""
-    n = np.array([50, 100, 200, 400, 800, 1600])
-    tau, seeds = 1e6, range(16)
-    sample = np.empty((len(seeds), len(n)))
-    from_theory = graded_time_rule(0.065, 1.0, 32)
-    features = rfdiff.train_exact(tau, n=10, m=64).features
-    population = rfdiff.train_exact(tau, m=64, features=features, population=True)
-    loss = denoising_quadratic(population.target, VESDE(), features, from_theory, "likelihood")
-    for i, seed in enumerate(seeds):
-        for k, size in enumerate(n):
-            run = rfdiff.train_exact(tau, n=int(size), features=features, seed=seed, n_times=64)
-            sample[i, k] = loss(run.theta()) - loss(population.theta())
-    mean = sample.mean(axis=0)
-    assert (mean > 0).all()
-    # Mean curves of four groups of four seeds: single differences may be negative.
-    fit = fit_power_law(n, sample.reshape(4, 4, -1).mean(axis=1), window=(50, 1600))
-    assert -1.25 < fit.exponent < -0.75
 
 
 def test_shares_of_a_measured_divergence(run, terms):

@@ -5,16 +5,13 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-import rfdiff
 from rfdiff.errors import ArgumentError
 from rfdiff.features import LogSigmaEmbedding, draw_features
 from rfdiff.kernel_limit import kernel_limit
 from rfdiff.limit_kernels import ArcCosineKernel, ArcSineKernel, limit_kernel
-from rfdiff.marginal_nodes import marginal_nodes
 from rfdiff.mixtures import bimodal
 from rfdiff.quadrature import graded_time_rule
 from rfdiff.sde import VESDE, VPSDE
-from rfdiff.theory.exponents import fit_power_law
 from rfdiff.wide_limit import spread_features, wide_limit
 
 SDE = VESDE()
@@ -152,31 +149,6 @@ class TestKernelFlow:
 
 
 class TestFiniteWidth:
-    def test_rms_score_approaches_the_limit_as_m_to_minus_one_half(self):
-        """The `gaussian` law against its kernel: slope within ±0.1 of −1/2."""
-        widths, tau, seeds = np.array([32, 64, 128, 256, 512]), 1e3, range(8)
-        rule = graded_time_rule(1e-3, 1.0, 32)
-        limit = wide_limit(LAW, SDE, EMBEDDING, rule, features="gaussian", m=1024)
-        nodes = marginal_nodes(LAW, SDE, graded_time_rule(0.065, 1.0, 8), 8)
-        exact = np.concatenate(
-            [limit.fine.score(nodes.x[nodes.t == t], float(t), tau) for t in np.unique(nodes.t)]
-        )
-        rms = np.empty((len(seeds), len(widths)))
-        for i, seed in enumerate(seeds):
-            for k, m in enumerate(widths):
-                run = rfdiff.train_exact(
-                    tau, m=int(m), seed=seed, features="gaussian", population=True, n_times=32
-                )
-                score = np.concatenate(
-                    [
-                        run.score(nodes.x[nodes.t == t], max(float(t), 1e-3))
-                        for t in np.unique(nodes.t)
-                    ]
-                )
-                rms[i, k] = np.sqrt(nodes.weights @ (score - exact) ** 2)
-        fit = fit_power_law(widths, rms, window=(32, 512))
-        assert abs(fit.exponent + 0.5) < 0.1
-
     def test_spread_features_beat_random_ones(self):
         z = np.concatenate(
             [np.linspace(-6, 6, 9)[:, None], EMBEDDING(np.linspace(0.1, 1.0, 9))], axis=1

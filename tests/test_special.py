@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from rfdiff.special import geometric_sum, phi1
+from rfdiff.special import accurate_product, geometric_sum, phi1
 
 ARGUMENTS = [0.0, 1e-300, -1e-20, 1e-12, -3e-5, 0.1, -1.0, 5.0, -700.0, -1e12]
 
@@ -38,3 +38,28 @@ def test_geometric_sum_tends_to_phi1():
         for step in (tau / 1000, tau / 2000)
     ]
     assert gaps[0] / gaps[1] == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("k", [100, 1024])
+def test_products_that_cancel(k):
+    """Rows orthogonal to the columns but for 1e-6 of their length, against exact fractions."""
+    rng = np.random.default_rng(k)
+    b = rng.standard_normal((k, 2)) * np.logspace(0, 3, k)[:, None]
+    a = rng.standard_normal((2, 3, k)) * np.logspace(4, 0, k)
+    directions, _ = np.linalg.qr(b)
+    a -= a @ directions @ directions.T * (1.0 - 1e-6)
+    exact = np.array(
+        [
+            float(sum(Fraction(x) * Fraction(y) for x, y in zip(row, column, strict=True)))
+            for row in a.reshape(6, k)
+            for column in b.T
+        ]
+    ).reshape(2, 3, 2)
+    terms = np.abs(a) @ np.abs(b)
+    assert (np.abs(accurate_product(a, b) - exact) < 2.0**-50 * np.abs(exact) + 1e-19 * terms).all()
+    # A plain product keeps fewer digits.
+    assert np.abs((a @ b - exact) / exact).max() > 1e-12
+
+
+def test_products_of_zeros():
+    assert (accurate_product(np.zeros((2, 5)), np.ones((5, 3))) == 0.0).all()

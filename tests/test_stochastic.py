@@ -16,7 +16,6 @@ from rfdiff.minibatches import Minibatches
 from rfdiff.quadratic import noise_draw_quadratic
 from rfdiff.stability import mean_square_limit, stability_limit
 from rfdiff.stochastic import train_stochastic
-from rfdiff.theory.exponents import fit_power_law
 from rfdiff.theory.optimiser_noise import gradient_scatter, sgd_covariance
 
 BATCH = 32
@@ -101,21 +100,6 @@ class TestMeanPath:
 
 
 class TestConvergence:
-    def test_mean_square_distance_to_the_flow_is_first_order(self, run):
-        rates = np.array([0.0005, 0.001, 0.002, 0.004])
-        tau = 2.0
-        exact = run.flow.theta(tau)
-        distance = np.empty((8, len(rates)))
-        for k, rate in enumerate(rates):
-            steps = round(tau / rate)
-            paths = train(
-                run, learning_rate=rate, n_steps=steps, repetitions=80, record=[steps], seed=k
-            )
-            squares = ((paths.theta[:, 0] - exact) ** 2).sum(axis=(-2, -1))
-            distance[:, k] = squares.reshape(8, 10).mean(axis=1)
-        fit = fit_power_law(rates, distance, window=(0.0005, 0.004))
-        assert abs(fit.exponent - 1.0) < 0.1
-
     def test_bias_is_first_order(self, run):
         """The mean path is gradient descent: its distance to the flow, in closed form."""
         rates = np.array([0.0005, 0.001, 0.002, 0.004])

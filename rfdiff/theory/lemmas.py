@@ -23,7 +23,7 @@ from ..mixtures import GaussianMixture
 from ..quadratic import weighting_values
 from ..sde import ForwardSDE
 from ..targets import Target
-from ..validation import FloatArray, count, finite_array, training_times
+from ..validation import FloatArray, count, finite_array, increasing_counts, training_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +136,7 @@ def feature_sampling_errors(
         seeds: repetitions, nested in m.
         seed: first seed.
     """
-    widths = np.atleast_1d(np.asarray(widths))
-    if not np.issubdtype(widths.dtype, np.integer) or (np.diff(widths, prepend=0) <= 0).any():
-        raise ArgumentError(f"widths must be increasing positive integers, got {widths}")
+    widths = increasing_counts("widths", widths)
     nodes = limit.nodes
     coefficients = limit.coefficients(np.asarray(float(tau)))
     exact = limit.at_nodes(np.asarray(float(tau)))

@@ -1,0 +1,176 @@
+"""How fast a finite model, a finite sample and SGD approach their limits, as measured errors.
+
+- width: the population flow of m random features against m → ∞, in RMS score, ~ m^{−1/2} [13];
+- sample: I₁ = L̃(θ̂_n(τ)) − L̃(θ(τ)) of [15], ~ n^{−1} once it is small;
+- SGD: E‖θ_k − θ(τ)‖² between minibatch SGD and the flow at the same clock, ~ the learning rate.
+
+Each returns one row a seed or repetition, for `rfdiff.theory.exponents.fit_power_law`.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..estimate import Estimate
+from ..features import Embedding, RandomFeatures, draw_features
+from ..flow import GradientFlow
+from ..marginal_nodes import marginal_nodes
+from ..minibatches import Minibatches
+from ..mixtures import GaussianMixture
+from ..quadratic import QuadraticLoss, denoising_quadratic
+from ..quadrature import TimeRule, graded_time_rule
+from ..random import stream
+from ..sde import ForwardSDE
+from ..stochastic import train_stochastic
+from ..targets import Target
+from ..validation import FloatArray, count, finite_array, increasing_counts, positive
+from ..wide_limit import wide_limit
+from .bounds import ScoreMatching
+
+# Where scores are compared: time nodes on (t, T) and panels of 8 points over p_t at each.
+_TIMES, _PANELS = 8, 8
+
+
+def width_errors(
+    law: Target,
+    sde: ForwardSDE,
+    embedding: Embedding,
+    widths: ArrayLike,
+    tau: float,
+    *,
+    features: str = "l1",
+    rule: TimeRule | None = None,
+    t: float = 0.065,
+    wide: int = 1024,
+    seeds: int = 8,
+    seed: int = 0,
+) -> FloatArray:
+    """Return (E‖s_m − s_∞‖²)^{1/2} over t ~ U(t, T), x ~ p_t, shape (seeds, widths).
+
+    Args:
+        law: the population that both are trained on, from θ₀ = 0.
+        sde: forward process.
+        embedding: e(t).
+        widths: increasing m.
+        tau: training time.
+        features: feature law.
+        rule: time rule of the training loss; 32 nodes on (1e-3, T) if None.
+        t: smallest time of the comparison.
+        wide: width of the evenly spread model that stands for m = ∞.
+        seeds: draws of the features, nested in m.
+        seed: first seed.
+    """
+    widths = increasing_counts("widths", widths)
+    rule = graded_time_rule(1e-3, sde.T, 32) if rule is None else rule
+    limit = wide_limit(law, sde, embedding, rule, features=features, m=wide).fine
+    nodes = marginal_nodes(law, sde, graded_time_rule(t, sde.T, _TIMES), _PANELS)
+    exact = _on_nodes(limit.features, nodes.x, nodes.t) @ limit.flow.theta(tau)[0]
+    errors = np.empty((count("seeds", seeds), len(widths)))
+    for row, draw in zip(errors, range(seed, seed + seeds), strict=True):
+        drawn = draw_features(features, int(widths[-1]), embedding, seed=draw)
+        h = _on_nodes(drawn, nodes.x, nodes.t)
+        loss = denoising_quadratic(law, sde, drawn, rule)
+        for k, m in enumerate(widths):
+            # The first m features of M: φ is theirs, h = φ/√m.
+            share = widths[-1] / m
+            part = QuadraticLoss(
+                share * loss.gram[:m, :m], np.sqrt(share) * loss.cross[:, :m], loss.constant
+            )
+            score = np.sqrt(share) * h[:, :m] @ GradientFlow(part).theta(tau)[0]
+            row[k] = np.sqrt(nodes.weights @ (score - exact) ** 2)
+    return errors
+
+
+def sample_errors(
+    law: Target,
+    sde: ForwardSDE,
+    features: RandomFeatures,
+    sizes: ArrayLike,
+    tau: float,
+    *,
+    rule: TimeRule | None = None,
+    t: float = 0.065,
+    seeds: int = 8,
+    seed: int = 0,
+) -> Estimate:
+    """Return I₁ with the bound's weighting g² on (t, T), shape (seeds, sizes); some may be < 0.
+
+    Args:
+        law: the population.
+        sde: forward process.
+        features: frozen features.
+        sizes: increasing n.
+        tau: training time.
+        rule: time rule of the training loss; 64 nodes on (1e-3, T) if None.
+        t: smallest time of L̃.
+        seeds: samples, nested in n.
+        seed: first seed.
+    """
+    sizes = increasing_counts("sizes", sizes)
+    rule = graded_time_rule(1e-3, sde.T, 64) if rule is None else rule
+    measure = ScoreMatching.assemble(
+        law, sde, features, graded_time_rule(t, sde.T, 64), "likelihood"
+    )
+    ideal = GradientFlow(denoising_quadratic(law, sde, features, rule)).theta(tau)
+    values = np.empty((count("seeds", seeds), len(sizes)))
+    errors = np.empty(values.shape)
+    for i, draw in enumerate(range(seed, seed + seeds)):
+        points = law.sample(int(sizes[-1]), stream(draw, "data"))
+        for k, n in enumerate(sizes):
+            data = GaussianMixture.from_points(points[:n])
+            loss = denoising_quadratic(data, sde, features, rule)
+            gap = measure.difference(GradientFlow(loss).theta(tau), ideal)
+            values[i, k], errors[i, k] = float(gap), float(gap.error)
+    return Estimate(values, errors)
+
+
+def sgd_distances(
+    flow: GradientFlow,
+    batches: Minibatches,
+    rates: ArrayLike,
+    tau: float,
+    *,
+    decreasing: bool = False,
+    repetitions: int = 80,
+    seed: int = 0,
+) -> FloatArray:
+    """Return ‖θ_k − θ(τ)‖² where Σ rates has reached τ, shape (repetitions, rates).
+
+    Args:
+        flow: of the loss that the batches are drawn from, from θ₀ = 0.
+        batches: how SGD draws; independent draws make its mean path gradient descent.
+        rates: learning rates η, increasing; each takes round(τ/η) steps.
+        tau: training time.
+        decreasing: let the rate fall in equal steps from 3η/2 to η/2, instead of staying at η.
+        repetitions: independent paths for each rate.
+        seed: of the first rate's paths; the k-th rate has seed + k.
+    """
+    rates = finite_array("rates", rates, ndim=1)
+    positive("rates", float(rates.min(initial=np.inf)))
+    squares = np.empty((count("repetitions", repetitions), len(rates)))
+    for k, rate in enumerate(rates):
+        steps = max(1, round(tau / rate))
+        slope = 1.0 if decreasing else 0.0
+        paths = train_stochastic(
+            batches.data,
+            batches.sde,
+            batches.features,
+            batches.rule,
+            learning_rate=lambda i, n=steps, slope=slope: (
+                (tau / n) * (1.0 + slope * (0.5 - (i + 0.5) / n))
+            ),
+            n_steps=steps,
+            batch=batches.batch,
+            record=[steps],
+            repetitions=repetitions,
+            seed=seed + k,
+            weighting=batches.weighting,
+            noise=batches.noise,
+            shuffle=batches.shuffle,
+        )
+        squares[:, k] = ((paths.theta[:, 0] - flow.theta(tau)) ** 2).sum((-2, -1))
+    return squares
+
+
+def _on_nodes(features: RandomFeatures, x: FloatArray, t: FloatArray) -> FloatArray:
+    """Return h at nodes that are sorted by t, shape (nodes, m)."""
+    return np.concatenate([features(x[t == time], float(time)) for time in np.unique(t)])
