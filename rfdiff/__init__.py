@@ -15,6 +15,14 @@ from ._version import __version__
 # `rfdiff --help` wait for nothing they do not use. __init__.pyi says the same to type checkers.
 _NAMES = {
     "datasets": ("load_data",),
+    "divergences": (
+        "fisher_divergence",
+        "jensen_shannon_divergence",
+        "kl_divergence",
+        "reverse_kl_divergence",
+        "total_variation",
+        "wasserstein_distance",
+    ),
     "early_stopping": ("EarlyStopping",),
     "errors": (
         "AccuracyWarning",

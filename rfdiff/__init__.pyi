@@ -5,6 +5,12 @@ from . import sweeps as sweeps
 from . import theory as theory
 from ._version import __version__ as __version__
 from .datasets import load_data as load_data
+from .divergences import fisher_divergence as fisher_divergence
+from .divergences import jensen_shannon_divergence as jensen_shannon_divergence
+from .divergences import kl_divergence as kl_divergence
+from .divergences import reverse_kl_divergence as reverse_kl_divergence
+from .divergences import total_variation as total_variation
+from .divergences import wasserstein_distance as wasserstein_distance
 from .early_stopping import EarlyStopping as EarlyStopping
 from .errors import AccuracyWarning as AccuracyWarning
 from .errors import ArgumentError as ArgumentError
