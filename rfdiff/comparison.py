@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .densities.probability_flow import ProbabilityFlowDensity
-from .densities.reverse_sde import ReverseSDEDensity
 from .densities.score_integral import ScoreIntegralDensity
+from .densities.senses import LearnedDensity
 from .panels import ORDER, Panels
 from .reference import Domain, Reference
 from .validation import FloatArray, memory
@@ -32,8 +31,6 @@ _LOWEST = -1e6
 # Arrays of the size of the nodal values that a comparison holds at once.
 _ARRAYS = 8
 
-
-LearnedDensity = ScoreIntegralDensity | ProbabilityFlowDensity | ReverseSDEDensity
 # What is compared: panels, log p (P, n) and log p̂ (R, P, n) at their nodes to values (R, P, n).
 Integrand = Callable[[Panels, FloatArray, FloatArray], FloatArray]
 

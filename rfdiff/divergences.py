@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .comparison import LearnedDensity, compare
+from .comparison import compare
 from .densities.score_integral import ScoreIntegralDensity
+from .densities.senses import LearnedDensity
 from .errors import AccuracyWarning, ArgumentError
 from .estimate import Estimate
 from .mixtures import GaussianMixture

@@ -35,18 +35,31 @@ class Estimate:
 
     @classmethod
     def from_halvings(
-        cls, fine: FloatArray, coarse: FloatArray, coarsest: FloatArray, error_covers: str
+        cls, values: tuple[ArrayLike, ArrayLike, ArrayLike], error_covers: str
     ) -> "Estimate":
-        """Return the value at some resolution, with an error from halving it twice.
+        """Return the first value, at some resolution, with an error from those at its two halvings.
 
         One halving alone can miss by chance, where its change passes zero: the error is that
         change plus a quarter of the second's, what second-order convergence would leave of it.
 
-        >>> Estimate.from_halvings(1.0, 1.25, 2.25, "grid")
+        >>> Estimate.from_halvings((1.0, 1.25, 2.25), "grid")
         1 ± 0.5
         """
+        fine, coarse, coarsest = (np.asarray(value, dtype=np.float64) for value in values)
         error = np.abs(fine - coarse) + 0.25 * np.abs(coarse - coarsest)
         return cls(fine, error, error_covers)
+
+    def with_change_to(self, finer: "Estimate", error_covers: str) -> "Estimate":
+        """Return this estimate with what a finer one changes added to its error.
+
+        >>> Estimate(1.0, 0.25).with_change_to(Estimate(1.25), "quadrature and grid")
+        1 ± 0.5
+        """
+        with np.errstate(invalid="ignore"):
+            change = np.abs(self.value - finer.value)
+        # Equal infinities agree.
+        change = np.where(self.value == finer.value, 0.0, change)
+        return Estimate(self.value, self.error + change, error_covers)
 
     @property
     def shape(self) -> tuple[int, ...]:

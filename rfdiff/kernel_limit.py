@@ -175,11 +175,13 @@ class KernelLimit:
 
     def loss(self, tau: ArrayLike) -> Estimate:
         """Return the score-matching loss along τ."""
-        return Estimate.from_halvings(*(flow.loss(tau) for flow in self.flows), _NODES)
+        fine, coarse, coarsest = (flow.loss(tau) for flow in self.flows)
+        return Estimate.from_halvings((fine, coarse, coarsest), _NODES)
 
     def score(self, x: ArrayLike, t: float, tau: ArrayLike) -> Estimate:
         """Return s_τ(x, t), shape τ.shape + x.shape."""
-        return Estimate.from_halvings(*(flow.score(x, t, tau) for flow in self.flows), _NODES)
+        fine, coarse, coarsest = (flow.score(x, t, tau) for flow in self.flows)
+        return Estimate.from_halvings((fine, coarse, coarsest), _NODES)
 
 
 def kernel_limit(

@@ -3,22 +3,21 @@
 Each method answers one question about training times τ; all are thin and call the layers below.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .comparison import LearnedDensity
-from .densities.probability_flow import ProbabilityFlowDensity
-from .densities.reverse_sde import ReverseSDEDensity
-from .densities.score_integral import ScoreIntegralDensity
+from .densities.senses import METHODS, LearnedDensity, Method, learned_density
 from .divergences import DIVERGENCES, Kind, kl_divergence, negative_log_likelihood
 from .early_stopping import EarlyStopping, early_stopping
 from .errors import ArgumentError
 from .estimate import Estimate
+from .evaluation import default_domain, default_time
 from .features import RandomFeatures
 from .flow import GradientFlow
 from .mixtures import GaussianMixture
@@ -30,19 +29,13 @@ from .reference import Domain, parse_domain
 from .sampling import sample
 from .score import RandomFeatureScore
 from .sde import ForwardSDE
-from .targets import CompactTarget, Target
+from .targets import Target
 from .theory.bounds import Bound, kl_bound, require_density
 from .theory.decomposition import Decomposition, LimitLoss, decompose
 from .validation import FloatArray, between, finite_array, one_of, training_times
 
 Loss = Literal["train", "population", "test"]
-Method = Literal["score-integral", "probability-flow", "reverse-sde"]
-METHODS = ("score-integral", "probability-flow", "reverse-sde")
-
-# The paper's evaluation time of densities: σ_t = 0.284 for VE-25.
-EVALUATION_TIME = 0.065
-# Width of the default domain, in standard deviations of the outermost modes.
-_DOMAIN_WIDTHS = 7.0
+_TIME_RULE_TOO = "quadrature and time rule"
 
 
 def solve(problem: TrainingProblem) -> GradientFlow:
@@ -193,7 +186,7 @@ class TrainedFlow:
         if not certify:
             return estimate
         finer = self.refined.kl(tau, method=method, against=against, t=t, domain=domain)
-        return _with_time_rule(estimate, finer)
+        return estimate.with_change_to(finer, _TIME_RULE_TOO)
 
     def divergence(
         self,
@@ -270,7 +263,7 @@ class TrainedFlow:
         if not certify:
             return estimate
         finer = self.refined.nll(tau, on=on, method=method, t=t, domain=domain)
-        return _with_time_rule(estimate, finer)
+        return estimate.with_change_to(finer, _TIME_RULE_TOO)
 
     def early_stopping(self, of: str | None = None, **choices: Any) -> EarlyStopping:
         """Return τ_es: where a curve is lowest within the run's range of τ, between grid points.
@@ -287,12 +280,8 @@ class TrainedFlow:
         """
         if of is None:
             of = "kl" if self.target is not None else "nll"
-        one_of("of", of, ("kl", "nll", "train", "population", "test"))
-        if of in ("kl", "nll"):
-            curve = self.kl if of == "kl" else self.nll
-            quantity = "KL" if of == "kl" else "negative log-likelihood"
-            return early_stopping(lambda tau: curve(tau, **choices), self.tau, quantity)
-        return early_stopping(lambda tau: Estimate(self.loss(of, tau)), self.tau, f"{of} loss")
+        curve, quantity = self._curves[one_of("of", of, self._curves)]
+        return early_stopping(lambda tau: curve(tau, **choices), self.tau, quantity)
 
     def bound(
         self, tau: ArrayLike | None = None, *, t: float | None = None, n_times: int = 64
@@ -317,7 +306,8 @@ class TrainedFlow:
         True
         """
         t = self._evaluation_time(t)
-        return kl_bound(self.theta(tau), self.target, self.sde, self.features, t=t, n_times=n_times)
+        law = require_density(self.target, float(self.sde.std(t)))
+        return kl_bound(self.theta(tau), law, self.sde, self.features, t=t, n_times=n_times)
 
     def decomposition(
         self,
@@ -351,7 +341,7 @@ class TrainedFlow:
         True
         """
         t = self._evaluation_time(t)
-        require_density(self.target, float(self.sde.std(t)))
+        law = require_density(self.target, float(self.sde.std(t)))
         if self.problem.theta0.any():
             raise ArgumentError("the decomposition needs theta0 = 0: the m → ∞ flow starts there")
         if t >= self.sde.T:
@@ -360,7 +350,7 @@ class TrainedFlow:
         terms = decompose(
             tau,
             self.theta(tau),
-            law=self.target,
+            law=law,
             sde=self.sde,
             features=self.features,
             training_rule=self.problem.rule,
@@ -423,11 +413,8 @@ class TrainedFlow:
         """Return the learned density object at training times, in units of training."""
         one_of("method", method, METHODS)
         t = self._evaluation_time(t)
-        score, domain = self.learned_score(tau), self._training_domain(domain, t)
-        if method == "score-integral":
-            return ScoreIntegralDensity(score, t, domain)
-        kind = ReverseSDEDensity if method == "reverse-sde" else ProbabilityFlowDensity
-        return kind(score, self.sde, t, domain=domain)
+        domain = self._training_domain(domain, t)
+        return learned_density(method, self.learned_score(tau), self.sde, t, domain)
 
     @cached_property
     def default_time(self) -> float:
@@ -436,14 +423,7 @@ class TrainedFlow:
         For data of unknown law, the t at which σ_t is half of Silverman's bandwidth
         0.9 min(std, IQR/1.34) n^{−1/5}: the noise must not blur what n points can show.
         """
-        problem = self.problem
-        t_min, t_max = problem.rule.t_min, problem.rule.t_max
-        if problem.target is not None:
-            return min(max(EVALUATION_TIME, t_min), t_max)
-        u = problem.units.to_training(problem.data)
-        low, high = np.quantile(u, [0.25, 0.75])
-        spread = min(u.std(), (high - low) / 1.34) or u.std() or 1.0
-        return self.sde.time_of_std(0.45 * spread * len(u) ** -0.2, t_min)
+        return default_time(self.problem)
 
     def default_domain(self, t: float | None = None) -> Domain:
         """Return the domain of densities, in the data's units.
@@ -452,15 +432,7 @@ class TrainedFlow:
         support if that is compact; for data of unknown law the range of all points, held-out
         ones included, widened by 7 σ_t.
         """
-        problem = self.problem
-        if isinstance(problem.target, GaussianMixture) and (problem.target.stds > 0).all():
-            return problem.target.domain(_DOMAIN_WIDTHS)
-        if isinstance(problem.target, CompactTarget):
-            return problem.target.support
-        known = [points for points in (problem.data, problem.held_out) if points is not None]
-        centres = problem.target.means if problem.target is not None else np.concatenate(known)
-        reach = _DOMAIN_WIDTHS * float(self.sde.std(self._evaluation_time(t))) * problem.units.scale
-        return float(centres.min() - reach), float(centres.max() + reach)
+        return default_domain(self.problem, self._evaluation_time(t))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the run to a .npz file; `rfdiff.load` reads it back without training again."""
@@ -479,6 +451,19 @@ class TrainedFlow:
     def _evaluation_time(self, t: float | None) -> float:
         rule = self.problem.rule
         return self.default_time if t is None else between("t", t, rule.t_min, rule.t_max)
+
+    @property
+    def _curves(self) -> dict[str, tuple[Callable[..., Estimate], str]]:
+        """Curves of τ that can be minimised, with their names in messages."""
+        losses: tuple[Loss, ...] = ("train", "population", "test")
+        return {
+            "kl": (self.kl, "KL"),
+            "nll": (self.nll, "negative log-likelihood"),
+            **{kind: (partial(self._loss_estimate, kind), f"{kind} loss") for kind in losses},
+        }
+
+    def _loss_estimate(self, kind: Loss, tau: ArrayLike) -> Estimate:
+        return Estimate(self.loss(kind, tau))
 
     def _law(self, against: str, t: float) -> Target:
         """Return the law that learned densities at t are compared with, in units of training."""
@@ -508,13 +493,6 @@ class TrainedFlow:
     @cached_property
     def _test(self) -> QuadraticLoss:
         return self.problem.quadratic(self.problem.empirical(self._held_out))
-
-
-def _with_time_rule(estimate: Estimate, finer: Estimate) -> Estimate:
-    """Add to the error what twice the time nodes change; equal infinities agree."""
-    with np.errstate(invalid="ignore"):
-        change = np.where(estimate.value == finer.value, 0.0, np.abs(estimate.value - finer.value))
-    return Estimate(estimate.value, estimate.error + change, "quadrature and time rule")
 
 
 def _describe(target: Target) -> str:

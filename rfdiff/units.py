@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
 from .validation import FloatArray
@@ -31,10 +32,10 @@ class Units:
             )
         return cls(float(data.mean()), scale)
 
-    def to_training(self, x: FloatArray) -> FloatArray:
+    def to_training(self, x: ArrayLike) -> FloatArray:
         """Return u = (x − shift)/scale."""
         return (np.asarray(x, dtype=np.float64) - self.shift) / self.scale
 
-    def to_own(self, u: FloatArray) -> FloatArray:
+    def to_own(self, u: ArrayLike) -> FloatArray:
         """Return x = shift + scale·u."""
         return self.shift + self.scale * np.asarray(u, dtype=np.float64)

@@ -100,12 +100,14 @@ class WideLimit:
     def loss(self, tau: ArrayLike) -> Estimate:
         """Return the score-matching loss along τ."""
         tau = training_times("tau", tau)
-        return Estimate.from_halvings(*(model.loss(tau) for model in self.models), _WIDTH)
+        fine, coarse, coarsest = (model.loss(tau) for model in self.models)
+        return Estimate.from_halvings((fine, coarse, coarsest), _WIDTH)
 
     def score(self, x: ArrayLike, t: float, tau: ArrayLike) -> Estimate:
         """Return s_τ(x, t), shape τ.shape + x.shape."""
         tau = training_times("tau", tau)
-        return Estimate.from_halvings(*(model.score(x, t, tau) for model in self.models), _WIDTH)
+        fine, coarse, coarsest = (model.score(x, t, tau) for model in self.models)
+        return Estimate.from_halvings((fine, coarse, coarsest), _WIDTH)
 
 
 def wide_limit(

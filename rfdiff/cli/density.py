@@ -32,7 +32,7 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train or load, evaluate, print and write."""
-    from ..trained_flow import METHODS
+    from ..densities.senses import METHODS
     from ..validation import finite_array
     from .density_results import measure, write_files
     from .output import Writer, check_folder, print_json

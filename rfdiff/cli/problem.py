@@ -8,12 +8,12 @@ from inspect import signature
 from typing import Any
 
 from ..datasets import load_data
+from ..densities.senses import METHODS
 from ..errors import ArgumentError
 from ..mixtures import bimodal
 from ..reference import parse_domain
 from ..sde import SDES, ForwardSDE, evaluation_time
 from ..targets import Target, beta, raised_cosine, smooth_bump
-from ..trained_flow import METHODS
 from ..training import train_exact
 from ..validation import one_of
 from .options import SDE_OPTIONS, TARGET_OPTIONS

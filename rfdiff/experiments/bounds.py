@@ -15,6 +15,7 @@ import numpy as np
 from ..densities.reverse_sde import ReverseSDEDensity
 from ..divergences import kl_divergence
 from ..estimate import Estimate
+from ..evaluation import EVALUATION_TIME
 from ..mixtures import bimodal
 from ..plotting.style import BLACK, PALETTE, log_ticks, new_figure
 from ..plotting.sweeps import finish, plot_trend
@@ -26,7 +27,6 @@ from ..theory.decomposition import Decomposition
 from ..theory.exponents import fit_power_law
 from ..theory.rates import PREDICTED
 from ..theory.verdicts import Verdict, verdict_table
-from ..trained_flow import EVALUATION_TIME
 from ..training import train_exact
 from ..validation import FloatArray
 from .curves import Band, BoundOf, LongTable, Minima, Progress

@@ -210,8 +210,8 @@ def prior_divergence(law: Target, sde: ForwardSDE) -> Estimate:
     return Estimate(max(cross - float(entropy), 0.0), float(entropy.error))
 
 
-def require_density(law: Any, std: float) -> None:
-    """Refuse what is not a one-dimensional law whose marginal at noise `std` has a density."""
+def require_density(law: Any, std: float) -> Target:
+    """Return `law` if it is a one-dimensional one whose marginal at noise `std` has a density."""
     if not isinstance(law, GaussianMixture | CompactTarget):
         raise ArgumentError(
             "a bound needs a law with a density: a target, not data of unknown law; "
@@ -221,3 +221,4 @@ def require_density(law: Any, std: float) -> None:
         raise ArgumentError(f"law must be one-dimensional, got d = {law.dimension}")
     if std == 0.0 and isinstance(law, GaussianMixture) and (law.stds == 0).any():
         raise ArgumentError("a law with point masses has no density at t = 0: take a later time")
+    return law

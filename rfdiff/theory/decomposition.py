@@ -132,9 +132,8 @@ class LimitLoss:
             measure(model.flow.theta(tau))
             for measure, model in zip(self.measures, self.limit.models, strict=True)
         )
-        width = Estimate.from_halvings(
-            fine.value, coarse.value, coarsest.value, "width of the wide model"
-        )
+        halvings = (fine.value, coarse.value, coarsest.value)
+        width = Estimate.from_halvings(halvings, "width of the wide model")
         return Estimate(fine.value, fine.error + width.error, width.error_covers)
 
 
