@@ -12,15 +12,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from .quadrature import chebyshev_transform
 from .validation import FloatArray
 
 _PANEL = np.log(10.0)
 _DEGREE = 40
-_ANGLES = np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1)
-_POINTS = np.cos(_ANGLES)
-# Values at the points → coefficients, by the discrete orthogonality of T_k(cos φ) = cos kφ.
-_TRANSFORM = np.cos(np.outer(np.arange(_DEGREE + 1), _ANGLES)) * (2.0 / (_DEGREE + 1))
-_TRANSFORM[0] /= 2.0
+_POINTS = chebyshev.chebpts1(_DEGREE + 1)
+_TRANSFORM = chebyshev_transform(_DEGREE)
 
 Curve = Callable[[FloatArray], FloatArray]
 

@@ -11,6 +11,7 @@ In one dimension with ReLU, everything follows from the one-sided moments of p_t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -204,12 +205,14 @@ def score_norm(
         marginal = law.diffuse(float(r), float(std))
         low, high = marginal.domain(_TAIL)
         edges = np.linspace(low, high, int(np.ceil((high - low) / marginal.stds.min())) + 1)
-        part = integrate_panels(
-            lambda x, p=marginal: p.density(x) * p.score(x) ** 2, edges, _PANEL_ORDER
-        )
+        part = integrate_panels(partial(_fisher_information, marginal), edges, _PANEL_ORDER)
         value += weight * float(part.value)
         error += weight * float(part.error)
     return Estimate(value, error)
+
+
+def _fisher_information(law: GaussianMixture, x: FloatArray) -> FloatArray:
+    return law.density(x) * law.score(x) ** 2
 
 
 def _require_one_dimension(features: RandomFeatures, dimension: int) -> None:
