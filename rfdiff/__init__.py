@@ -14,6 +14,7 @@ from ._version import __version__
 # A name's module is imported when the name is first asked for: `import rfdiff` and
 # `rfdiff --help` wait for nothing they do not use. __init__.pyi says the same to type checkers.
 _NAMES = {
+    "bootstrap": ("BootstrapEstimate",),
     "datasets": ("load_data",),
     "divergences": (
         "fisher_divergence",
@@ -43,6 +44,7 @@ _NAMES = {
     "mixtures": ("GaussianMixture", "bimodal"),
     "quadratic": ("QuadraticLoss", "denoising_quadratic"),
     "quadrature": ("graded_time_rule",),
+    "sample_divergences": ("sample_divergence",),
     "sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
     "targets": ("beta", "raised_cosine", "smooth_bump"),
     "trained_flow": ("TrainedFlow",),

@@ -4,6 +4,7 @@ from . import plotting as plotting
 from . import sweeps as sweeps
 from . import theory as theory
 from ._version import __version__ as __version__
+from .bootstrap import BootstrapEstimate as BootstrapEstimate
 from .datasets import load_data as load_data
 from .divergences import fisher_divergence as fisher_divergence
 from .divergences import jensen_shannon_divergence as jensen_shannon_divergence
@@ -29,6 +30,7 @@ from .mixtures import bimodal as bimodal
 from .quadratic import QuadraticLoss as QuadraticLoss
 from .quadratic import denoising_quadratic as denoising_quadratic
 from .quadrature import graded_time_rule as graded_time_rule
+from .sample_divergences import sample_divergence as sample_divergence
 from .sde import VESDE as VESDE
 from .sde import VPSDE as VPSDE
 from .sde import LinearSDE as LinearSDE
