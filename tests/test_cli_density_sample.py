@@ -77,6 +77,22 @@ class TestDensity:
         assert np.array_equal(table["density"], expected.ravel())
         assert (tmp_path / "density.png").read_bytes()[:4] == PNG
 
+    def test_divergences(self, capsys, tmp_path):
+        """All kinds, laws on the line compared on the line, as the run's own method does."""
+        arguments = ("density", *SMALL, "--tau", "1e2,1e4", "--method", "reverse-sde")
+        _, out, _ = run(capsys, *arguments, "--divergence", "all", "--json")
+        found = json.loads(out)["methods"]["reverse-sde"]
+        for kind in ("reverse-kl", "total-variation", "wasserstein-2", "fisher"):
+            expected = flow([1e2, 1e4]).divergence(kind, method="reverse-sde")
+            assert found[kind] == {
+                "value": expected.value.tolist(), "error": expected.error.tolist(),
+            }  # fmt: skip
+        _, out, _ = run(
+            capsys, *arguments, "--divergence", "fisher,wasserstein-1", "--out", tmp_path,
+            "--quiet",
+        )  # fmt: skip
+        assert out.splitlines()[-3].split() == ["tau", "fisher", "±", "wasserstein-1", "±"]
+
     def test_saved_run(self, capsys, tmp_path):
         flow([1e3]).save(tmp_path / "run.npz")
         arguments = ("density", "--tau", "1e3", "--x", "0.5", "--method", "reverse-sde")
@@ -91,6 +107,21 @@ class TestDensity:
             "--method", "reverse-sde", "--out", tmp_path,
         )  # fmt: skip
         assert status == 0 and "KL" not in out
+        status, _, err = run(
+            capsys,
+            "density",
+            "--data",
+            "galaxies",
+            "--m",
+            "16",
+            "--n-times",
+            "16",
+            "--tau",
+            "1e3",
+            "--divergence",
+            "fisher",
+        )
+        assert status == 2 and "divergence needs a known law" in err
         table = np.genfromtxt(tmp_path / "densities.csv", delimiter=",", names=True)
         assert np.trapezoid(table["density"], table["x"]) == pytest.approx(1.0, abs=0.05)
 
@@ -133,6 +164,16 @@ class TestSample:
         for name in ("histogram.png", "trajectories.png"):
             assert (tmp_path / name).read_bytes()[:4] == PNG
 
+    def test_transport_from_the_law(self, capsys):
+        """W₁ with its interval; data of unknown law have none."""
+        arguments = ("sample", "--m", 16, "--n-times", 16, "--tau", "1e4", "--n-steps", 40)
+        found = json.loads(run(capsys, *arguments, "--n", 40, "--paths", 3000, "--json")[1])
+        w1 = {key: values[0] for key, values in found["wasserstein-1"].items()}
+        truth = float(flow(1e4).divergence("wasserstein-1", method="reverse-sde"))
+        assert w1["low"] <= truth <= w1["high"] and w1["low"] <= w1["value"]
+        unknown = run(capsys, *arguments, "--data", "galaxies", "--paths", 50, "--json")[1]
+        assert "wasserstein-1" not in json.loads(unknown)
+
     def test_the_distance_judges_the_right_density(self, capsys):
         """False-alarm rate 1e-3; too few steps must show (the negative control)."""
         common = ("sample", *SMALL, "--tau", "1e4", "--paths", 20_000, "--json")
@@ -157,6 +198,7 @@ class TestSample:
         (("sample", "--first", "-1"), "first must be at least 0"),
         (("sample", "--eval-time", "2"), "t must be between"),
         (("density", "--method", "magic"), "method must be one of"),
+        (("density", "--divergence", "hellinger"), "divergence must be one of 'reverse-kl'"),
         (("density", "--eval-time", "0"), "t must be between"),
         (("density", "--domain", "3,1"), "domain must"),
         (("density", "--x", "nan"), "x must"),

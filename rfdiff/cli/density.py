@@ -26,6 +26,11 @@ def register(subparsers: Any) -> None:
         metavar="POINTS",
         help="where the density is wanted, such as -10:10:401lin (default: 401 on the domain)",
     )
+    group.add_argument(
+        "--divergence",
+        metavar="KINDS",
+        help="divergences from the law beside the KL, such as wasserstein-1,fisher, or all",
+    )
     options.add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -34,27 +39,20 @@ def run(args: argparse.Namespace) -> int:
     """Train or load, evaluate, print and write."""
     from ..densities.senses import METHODS
     from ..validation import finite_array
-    from .density_results import measure, write_files
-    from .output import Writer, check_folder, print_json
+    from .density_results import divergence_kinds, measure, write_files
+    from .output import check_folder, deliver
 
     if args.x is not None:
         finite_array("x", args.x)
-    methods = METHODS
-    if args.method != "all":
-        methods = (args.method or METHODS[0],)
-    else:
+    kinds = divergence_kinds(args.divergence)
+    everything = args.method == "all"
+    if everything:
         args.method = None
     obtain, density = prepare(args)
-    density.pop("method", None)
+    method = density.pop("method", METHODS[0])
     folder = check_folder(args.out)
     flow = obtain()
     tau = chosen_times(args, flow, density)
-    results = measure(flow, tau, methods, density, args.x)
-    writer = None if folder is None else Writer(folder, args.quiet)
-    if writer is not None:
-        write_files(writer, results)
-    if args.json:
-        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
-    else:
-        print(results.csv() if writer is None else results.text())
-    return 0
+    methods = METHODS if everything else (method,)
+    results = measure(flow, tau, methods, density, args.x, kinds)
+    return deliver(args, folder, results, write_files, without_files=results.csv)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..divergences import kl_divergence
+from ..densities.senses import Method
+from ..divergences import DIVERGENCES, kl_divergence
+from ..errors import ArgumentError
 from ..estimate import Estimate
 from ..plotting.curves import plot_densities
 from ..plotting.style import new_figure, save_figure
 from ..trained_flow import TrainedFlow
-from ..validation import FloatArray
+from ..validation import FloatArray, one_of
 from .output import Writer, table
 
 _POINTS = 401
@@ -31,16 +33,18 @@ class DensityResults:
         mass: mass on the domain, for each method.
         error: estimated error of log p̂ (n_tau,), for each method.
         kl: KL(p₀‖p̂) for each method, where the law is known.
+        divergences: others by kind for each method, where they were asked for.
     """
 
     flow: TrainedFlow
     time: float
     tau: FloatArray
     x: FloatArray
-    density: dict[str, FloatArray]
-    mass: dict[str, Estimate]
-    error: dict[str, FloatArray]
-    kl: dict[str, Estimate]
+    density: dict[Method, FloatArray]
+    mass: dict[Method, Estimate]
+    error: dict[Method, FloatArray]
+    kl: dict[Method, Estimate]
+    divergences: dict[Method, dict[str, Estimate]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of arrays and numbers."""
@@ -55,6 +59,8 @@ class DensityResults:
             if method in self.kl:
                 kl = self.kl[method]
                 methods[method]["kl"] = {"value": kl.value, "error": kl.error}
+            for kind, found in self.divergences.get(method, {}).items():
+                methods[method][kind] = {"value": found.value, "error": found.error}
         return {"t": self.time, "tau": self.tau, "x": self.x, "methods": methods}
 
     def csv(self) -> str:
@@ -80,38 +86,63 @@ class DensityResults:
                 kl = self.kl[method]
                 columns += [("KL", ".5f", kl.value), ("± error", ".1e", kl.error)]
             parts.append(f"\n{method}\n{table(columns)}")
+            if method in self.divergences:
+                columns = columns[:1]
+                for kind, found in self.divergences[method].items():
+                    columns += [(kind, ".5f", found.value), ("±", ".0e", found.error)]
+                parts.append(table(columns))
         return "\n".join(parts)
+
+
+def divergence_kinds(names: str | None) -> tuple[str, ...]:
+    """Return the kinds of divergence in a comma list; "all" is all but the KL, always there.
+
+    >>> divergence_kinds("fisher,wasserstein-1"), divergence_kinds(None)
+    (('fisher', 'wasserstein-1'), ())
+    """
+    others = tuple(kind for kind in DIVERGENCES if kind != "kl")
+    if names is None or names == "all":
+        return () if names is None else others
+    return tuple(one_of("divergence", name, others) for name in names.split(","))
 
 
 def measure(
     flow: TrainedFlow,
     tau: FloatArray,
-    methods: Sequence[str],
+    methods: Sequence[Method],
     choices: dict[str, Any],
     x: FloatArray | None,
+    kinds: Sequence[str] = (),
 ) -> DensityResults:
     """Evaluate the densities of a run; `choices` are t and the domain."""
+    if kinds and flow.target is None:
+        raise ArgumentError("divergence needs a known law: give --target beside --data")
     time = float(choices.get("t", flow.default_time))
     if x is None:
         given = choices.get("domain")
         low, high = given if isinstance(given, tuple) else flow.default_domain(time)
         x = np.linspace(low, high, _POINTS)
     units = flow.problem.units
-    density, mass, error, kl = {}, {}, {}, {}
+    density, mass, error, kl, divergences = {}, {}, {}, {}, {}
     for method in methods:
         learned = flow.learned_density(tau, method=method, **choices)
         density[method] = learned.density(units.to_training(np.atleast_1d(x))) / units.scale
         mass[method], error[method] = learned.mass, learned.error
         if flow.target is not None:
             kl[method] = kl_divergence(flow.target, learned)
-    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, kl)
+        if kinds:
+            # Laws on the line are compared there, as in `TrainedFlow.divergence`.
+            if method != "score-integral" and "domain" not in choices:
+                learned = flow.learned_density(tau, method=method, domain=np.inf, **choices)
+            divergences[method] = {kind: DIVERGENCES[kind](flow.target, learned) for kind in kinds}
+    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, kl, divergences)
 
 
 def write_files(writer: Writer, results: DensityResults) -> None:
     """Write densities.csv, densities.npz and density.png."""
     text = results.csv()
     writer.write("densities.csv", lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    arrays = {"t": results.time, "tau": results.tau, "x": results.x}
+    arrays: dict[str, Any] = {"t": results.time, "tau": results.tau, "x": results.x}
     arrays |= {method.replace("-", "_"): rows for method, rows in results.density.items()}
     writer.write("densities.npz", lambda path: np.savez(path, **arrays))
     writer.write("density.png", lambda path: _draw(path, results))

@@ -10,6 +10,7 @@ from . import options
 FIGURES = {
     "early-stopping": "KL along training for several n, beside SGD in the paper's protocol",
     "modes-shift": "densities early, best and late for near and far modes; best KL against mu",
+    "densities": "KL of the three learned densities; paths of both samplers over their evolution",
     "bounds": "the bound beside the KL it bounds; predicted and measured exponents",
 }
 DEFAULT_FOLDER = "results/figures"

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,6 +50,44 @@ class Writer:
         self.files.append(str(path))
         if not self.quiet:
             print(f"wrote {path}", file=sys.stderr)
+
+
+class Results(Protocol):
+    """What a command has found."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary of arrays and numbers."""
+
+    def text(self) -> str:
+        """Return the results as lines of text."""
+
+
+def deliver(
+    args: argparse.Namespace,
+    folder: Path | None,
+    results: Results,
+    write_files: Callable[[Writer, Any], None],
+    without_files: Callable[[], str] | None = None,
+) -> int:
+    """Write files if there is a folder, print JSON or text, and return the exit status 0.
+
+    Args:
+        args: options --json and --quiet.
+        folder: where files go.
+        results: what was found.
+        write_files: writes them.
+        without_files: text to print where no files are written; the results' own if None.
+    """
+    writer = None if folder is None else Writer(folder, args.quiet)
+    if writer is not None:
+        write_files(writer, results)
+    if args.json:
+        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
+    elif writer is None and without_files is not None:
+        print(without_files())
+    else:
+        print(results.text())
+    return 0
 
 
 def print_json(results: dict[str, Any]) -> None:

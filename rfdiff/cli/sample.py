@@ -43,7 +43,7 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train or load, sample, print and write."""
-    from .output import Writer, check_folder, print_json
+    from .output import check_folder, deliver
     from .sample_results import check_choices, draw, write_files
 
     obtain, density = prepare(args)
@@ -55,11 +55,4 @@ def run(args: argparse.Namespace) -> int:
     flow = obtain()
     tau = chosen_times(args, flow, density)
     results = draw(flow, tau, args.paths, choices, trajectories=args.trajectories)
-    writer = None if folder is None else Writer(folder, args.quiet)
-    if writer is not None:
-        write_files(writer, results)
-    if args.json:
-        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
-    else:
-        print(results.csv() if writer is None else results.text())
-    return 0
+    return deliver(args, folder, results, write_files, without_files=results.csv)

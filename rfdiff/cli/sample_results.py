@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.special import kolmogorov
 
+from ..bootstrap import BootstrapEstimate
+from ..densities.score_integral import ScoreIntegralDensity
+from ..densities.senses import Method
 from ..plotting.samples import plot_histogram, plot_paths
 from ..plotting.style import new_figure, save_figure
+from ..sample_divergences import sample_divergence
 from ..schemes import scheme_named
 from ..time_grids import GRIDS, time_grid
 from ..trained_flow import TrainedFlow
@@ -36,6 +40,7 @@ class SampleResults:
         x: points on the domain (k,).
         density: that density there (n_tau, k).
         distance: Kolmogorov–Smirnov distance to it (n_tau,).
+        transport: W₁ from the target, with bootstrap intervals (n_tau,), where that is known.
     """
 
     flow: TrainedFlow
@@ -44,10 +49,11 @@ class SampleResults:
     time: float
     times: FloatArray
     paths: FloatArray
-    method: str
+    method: Method
     x: FloatArray
     density: FloatArray
     distance: FloatArray
+    transport: BootstrapEstimate | None
 
     @property
     def samples(self) -> FloatArray:
@@ -68,6 +74,9 @@ class SampleResults:
             "samples": self.samples,
             "density": {"method": self.method, "ks": self.distance, "p_value": self.p_value},
         }
+        if self.transport is not None:
+            w1 = self.transport
+            result["wasserstein-1"] = {"value": w1.value, "low": w1.low, "high": w1.high}
         if self.paths.shape[1] > 1:
             result |= {"times": self.times, "trajectories": self.paths}
         return result
@@ -87,6 +96,10 @@ class SampleResults:
             ("KS distance", ".4f", self.distance),
             ("p-value", ".3f", self.p_value),
         ]
+        if self.transport is not None:
+            w1 = self.transport
+            columns += [("W1 from law", ".4f", w1.value)]
+            columns += [("95% from", ".4f", w1.low), ("to", ".4f", w1.high)]
         steps = len(self.times) - 1
         return (
             f"{self.samples.shape[1]} samples  scheme: {self.scheme}  steps: {steps}  "
@@ -113,16 +126,22 @@ def draw(
     if not trajectories:
         paths = paths[:, None]
     stochastic = scheme_named(chosen["scheme"]).stochastic
-    method = "reverse-sde" if stochastic else "probability-flow"
+    method: Method = "reverse-sde" if stochastic else "probability-flow"
     x = np.linspace(*flow.default_domain(time), _POINTS)
     density, distance = np.empty((len(tau), _POINTS)), np.empty(len(tau))
     for i, ends in enumerate(paths[:, -1]):
         learned = flow.learned_density(tau[i], t=time, method=method, domain=np.inf)
+        assert not isinstance(learned, ScoreIntegralDensity)
         density[i] = learned.density(flow.problem.units.to_training(x)) / flow.problem.units.scale
         distance[i] = _distance(learned.cdf(flow.problem.units.to_training(np.sort(ends))))
     times = time_grid(chosen["grid"], flow.sde, time, chosen["n_steps"])
+    transport = None
+    if flow.target is not None and n > 1:
+        transport = sample_divergence(
+            "wasserstein-1", paths[:, -1], flow.target, seed=flow.problem.seed
+        )
     return SampleResults(
-        flow, chosen["scheme"], tau, time, times, paths, method, x, density, distance
+        flow, chosen["scheme"], tau, time, times, paths, method, x, density, distance, transport
     )
 
 
@@ -139,7 +158,11 @@ def write_files(writer: Writer, results: SampleResults) -> None:
     writer.write("samples.npy", lambda path: np.save(path, results.samples))
     writer.write("histogram.png", lambda path: _draw_histograms(path, results))
     if results.paths.shape[1] > 1:
-        arrays = {"times": results.times, "tau": results.tau, "paths": results.paths}
+        arrays: dict[str, Any] = {
+            "times": results.times,
+            "tau": results.tau,
+            "paths": results.paths,
+        }
         writer.write("trajectories.npz", lambda path: np.savez(path, **arrays))
         writer.write("trajectories.png", lambda path: _draw_paths(path, results))
 

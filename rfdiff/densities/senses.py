@@ -11,7 +11,7 @@ from .reverse_sde import ReverseSDEDensity
 from .score_integral import ScoreIntegralDensity
 
 Method = Literal["score-integral", "probability-flow", "reverse-sde"]
-METHODS = ("score-integral", "probability-flow", "reverse-sde")
+METHODS: tuple[Method, ...] = ("score-integral", "probability-flow", "reverse-sde")
 LearnedDensity = ScoreIntegralDensity | ProbabilityFlowDensity | ReverseSDEDensity
 
 

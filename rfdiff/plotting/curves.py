@@ -135,6 +135,7 @@ def plot_densities(
     *,
     target: ArrayLike | None = None,
     points: ArrayLike | None = None,
+    colours: Sequence[str] | None = None,
     x_label: str = "$x$",
 ) -> Axes:
     """Draw learned densities over the target's, or over a histogram of the data.
@@ -146,6 +147,7 @@ def plot_densities(
         labels: k legend entries.
         target: the target's density (n,), filled in grey.
         points: data, drawn as a grey histogram of unit mass.
+        colours: k colours instead, where the rows are in no order.
         x_label: label of the abscissa, with its unit.
     """
     x = np.asarray(x, np.float64)
@@ -155,7 +157,8 @@ def plot_densities(
     if points is not None:
         flat = np.ravel(points)
         ax.hist(flat, bins=30, density=True, color=GREY, alpha=0.6, label="training data")
-    for row, colour, label in zip(densities, sequence(len(densities)), labels, strict=True):
+    colours = sequence(len(densities)) if colours is None else colours
+    for row, colour, label in zip(densities, colours, labels, strict=True):
         ax.plot(x, row, color=colour, linewidth=1.6, label=label)
     ax.set(xlabel=x_label, ylabel="density", xlim=(x[0], x[-1]))
     ax.set_ylim(bottom=0.0)
