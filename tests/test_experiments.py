@@ -123,7 +123,7 @@ class TestEarlyStopping:
 
 class TestModesShift:
     def test_best_kl_rises_with_the_distance(self, shift):
-        assert (np.diff(np.median(shift.minima.value, axis=1)) > 0).all()
+        assert (np.diff(np.median(shift.distance.kl.value, axis=1)) > 0).all()
 
     def test_far_modes_are_misweighed_late_and_near_ones_less(self, shift):
         assert np.median(shift.far.lesser[:, 2]) < 0.2

@@ -31,17 +31,12 @@ def write_files(writer: Writer, results: TheoryResults) -> None:
 
 def _draw_bound(path: Path, results: TheoryResults) -> None:
     figure, (ax,) = new_figure()
-    terms = results.terms
     plot_bound(
         ax,
         results.tau,
         results.bound.total.value,
         prior=float(results.bound.prior.value),
-        terms={
-            "sampling I$_1$": terms.sample.value,
-            "infinite width I$_2$": terms.infinite.value,
-            "width I$_3$": terms.width.value,
-        },
+        terms={name: part.value for name, part in results.terms.parts.items()},
         measured={"KL, reverse SDE": (results.tau[results.rows], results.kl.value)},
     )
     ax.set_ylim(0.3 * min(float(results.kl.value.min()), float(results.bound.prior.value)), None)
@@ -51,9 +46,7 @@ def _draw_bound(path: Path, results: TheoryResults) -> None:
 
 def _draw_decomposition(path: Path, results: TheoryResults) -> None:
     figure, (ax,) = new_figure()
-    shares = results.terms.shares()
-    names = {"infinite": "infinite width I$_2$", "width": "width I$_3$", "sample": "sampling I$_1$"}
-    plot_decomposition(ax, results.tau, {label: shares[key] for key, label in names.items()})
+    plot_decomposition(ax, results.tau, results.terms.shares())
     ax.set_title("what the bound is made of")
     save_figure(figure, path)
 

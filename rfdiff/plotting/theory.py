@@ -1,6 +1,7 @@
 """Theory beside measurement: bounds, error terms, spectra, and stochastic paths over the flow."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +18,15 @@ from .style import (
     TAU_LABEL,
     log_ticks,
     on_log_axis,
+)
+
+# Terms of the bound by their names in `Decomposition.parts`: label and colour, as stacked.
+TERMS = MappingProxyType(
+    {
+        "infinite": ("infinite width I$_2$", ORANGE),
+        "width": ("width I$_3$", PURPLE),
+        "sample": ("sampling I$_1$", BLUE),
+    }
 )
 
 
@@ -36,16 +46,18 @@ def plot_bound(
         tau: training times (n,).
         bound: total bound (n,).
         prior: KL(p_T‖π), a level.
-        terms: terms of the bound by name, each (n,); only positive values can be shown.
+        terms: terms of the bound by their names in `TERMS`, each (n,); where they are negative a
+            log axis cannot show them.
         measured: (τ, KL) by name of the law's sense, drawn as dots.
     """
     tau = np.asarray(tau, np.float64)
     shown = on_log_axis(tau)
     ax.plot(tau[shown], np.asarray(bound)[shown], color=BLACK, linewidth=2.2, label="bound")
-    for (name, term), colour in zip((terms or {}).items(), (BLUE, ORANGE, PURPLE), strict=False):
-        values = np.asarray(term, np.float64)
-        values = np.where(values > 0, values, np.nan)
-        ax.plot(tau[shown], values[shown], color=colour, linewidth=1.3, label=name)
+    for name, (label, colour) in TERMS.items():
+        if name in (terms or {}):
+            values = np.asarray(terms[name], np.float64)
+            values = np.where(values > 0, values, np.nan)
+            ax.plot(tau[shown], values[shown], color=colour, linewidth=1.3, label=label)
     if prior is not None:
         ax.axhline(prior, color=GREY, linestyle=":", linewidth=1.6, label="KL$(p_T\\|\\pi)$")
     for (name, (at, kl)), colour, marker in zip(
@@ -64,19 +76,19 @@ def plot_decomposition(ax: Axes, tau: ArrayLike, shares: Mapping[str, ArrayLike]
     Args:
         ax: where to draw.
         tau: training times (n,).
-        shares: terms over total by name, each (n,); they add up to one.
+        shares: terms over total by their names in `TERMS`, each (n,); they add up to one.
     """
     tau = np.asarray(tau, np.float64)
     shown = on_log_axis(tau)
     up, down = np.zeros(shown.sum()), np.zeros(shown.sum())
-    for (name, share), colour in zip(shares.items(), (ORANGE, PURPLE, BLUE, GREEN), strict=False):
-        values = np.asarray(share, np.float64)[shown]
-        for base, part, label in (
-            (up, np.maximum(values, 0.0), name),
+    for name, (label, colour) in TERMS.items():
+        values = np.asarray(shares[name], np.float64)[shown]
+        for base, part, entry in (
+            (up, np.maximum(values, 0.0), label),
             (down, np.minimum(values, 0.0), None),
         ):
             ax.fill_between(
-                tau[shown], base, base + part, color=colour, alpha=0.8, linewidth=0, label=label
+                tau[shown], base, base + part, color=colour, alpha=0.8, linewidth=0, label=entry
             )
             base += part
     ax.axhline(1.0, color=BLACK, linewidth=1.0, label="total")

@@ -67,6 +67,11 @@ class Decomposition:
             factor * self.scale,
         )
 
+    @property
+    def parts(self) -> dict[str, Estimate]:
+        """I₁, I₂ and I₃ by name: what adds up to the total."""
+        return {"sample": self.sample, "infinite": self.infinite, "width": self.width}
+
     def shares(self, of: ArrayLike | None = None) -> dict[str, FloatArray]:
         """Return I₁, I₂ and I₃ as shares of a curve, of the shape of τ.
 
@@ -80,8 +85,7 @@ class Decomposition:
                 f"of must have one non-zero value for each τ, shape {self.tau.shape}, "
                 f"got shape {whole.shape}"
             )
-        names = {"sample": self.sample, "infinite": self.infinite, "width": self.width}
-        return {name: term.value / whole for name, term in names.items()}
+        return {name: part.value / whole for name, part in self.parts.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,14 +90,18 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
         fit = verdict.fit
         bound = "≤ " if verdict.kind == "upper-bound" else ""
         lines.append(
-            f"| {verdict.quantity} | {bound}{_signed(verdict.predicted, '.3g')} | "
-            f"{_signed(fit.exponent, '.2f')} | [{_signed(fit.interval[0], '.2f')}, "
-            f"{_signed(fit.interval[1], '.2f')}] | {fit.window[0]:g} … {fit.window[1]:g} | "
+            f"| {verdict.quantity} | {bound}{signed(verdict.predicted, '.3g')} | "
+            f"{signed(fit.exponent, '.2f')} | [{signed(fit.interval[0], '.2f')}, "
+            f"{signed(fit.interval[1], '.2f')}] | {fit.window[0]:g} … {fit.window[1]:g} | "
             f"{fit.r_squared:.2f} | {verdict.outcome} |"
         )
     return "\n".join(lines)
 
 
-def _signed(value: float, pattern: str) -> str:
-    """Format with a true minus sign."""
+def signed(value: float, pattern: str) -> str:
+    """Format a number with a true minus sign.
+
+    >>> signed(-0.4, ".2f")
+    '−0.40'
+    """
     return format(value, pattern).replace("-", "−")

@@ -1,0 +1,183 @@
+"""Best training times and the KL there, over an axis and seeds, beside the theorems' exponents.
+
+One rule for every window: of the points where a law is claimed, the widest straight run that
+`fit_power_law` finds, at least half of them. Over μ the law is claimed where the modes, of width
+1, are apart: Theorem 2 wants μ > √log(1/δ²), 2.4 at δ = 0.05.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..mixtures import bimodal
+from ..plotting.sweeps import plot_trend
+from ..sde import VESDE
+from ..targets import Target
+from ..theory.exponents import fit_power_law
+from ..theory.rates import RateFit, fit_rate
+from ..theory.verdicts import Verdict, signed
+from ..training import train_exact
+from ..validation import FloatArray
+from .curves import Band, BoundOf, LongTable, Minima
+
+# From here on modes at ±μ do not overlap.
+APART = 3.0
+# Theorem 2's explicit power is μ²/m; Poly(μ) of its other terms is not given.
+MU_POWER = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Minima over τ along an axis, by seed.
+
+    Attributes:
+        x: the axis (k,).
+        n: sample sizes (k,).
+        m: widths (k,).
+        tau: training times (n_tau,).
+        kl: minima of the score-integral KL(p₀‖p̂), (k, seeds).
+        bound: minima of the bound, (k, seeds).
+        curves: the bound along τ, geometric mean over seeds, (k, n_tau).
+    """
+
+    x: FloatArray
+    n: FloatArray
+    m: FloatArray
+    tau: FloatArray
+    kl: Minima
+    bound: Minima
+    curves: FloatArray
+
+    @property
+    def quantities(self) -> dict[str, Minima]:
+        """The two quantities by name."""
+        return {"KL": self.kl, "bound": self.bound}
+
+    def add_to(self, table: LongTable, axis: str) -> None:
+        """Append medians and quartiles to the figure's table."""
+        for name, minima in self.quantities.items():
+            table.add_band(f"tau_es against {axis}", name, self.x, Band.of(minima.tau.T))
+            table.add_band(f"least against {axis}", name, self.x, Band.of(minima.value.T))
+
+    def lines(self, axis: str) -> list[str]:
+        """Return one line of medians for each x, under `SCAN_HEADING`."""
+        lines = []
+        for i, x in enumerate(self.x):
+            kl, bound = self.kl, self.bound
+            lines.append(
+                f"{axis:>22} {x:>6g} {np.median(kl.tau[i]):>9.2e} "
+                f"{np.median(kl.value[i]):>9.4f} {kl.interior[i].mean():>9.0%} "
+                f"{np.median(bound.tau[i]):>10.2e} {np.median(bound.value[i]):>11.4f} "
+                f"{bound.interior[i].mean():>9.0%}"
+            )
+        return lines
+
+    def theorem_1(self) -> RateFit:
+        """Fit the constants of Theorem 1 to the bound's curves, up to ten times their minimum.
+
+        Farther on the measured sampling error levels off, and τ⁴ does not.
+        """
+        best = self.tau[self.curves.argmin(axis=1)]
+        inside = self.tau <= 10.0 * best[:, None]
+        tau, n, m = np.broadcast_arrays(self.tau, self.n[:, None], self.m[:, None])
+        return fit_rate(tau[inside], n[inside], m[inside], self.curves[inside])
+
+
+SCAN_HEADING = (
+    f"{'axis':>22} {'x':>6} {'τ_es KL':>9} {'least KL':>9} {'interior':>9} {'τ_es bound':>10} "
+    f"{'least bound':>11} {'interior':>9}"
+)
+
+
+def train_over(
+    tau: FloatArray, cases: Sequence[tuple[Target, int, int]], seeds: int, n_times: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return KL(p₀‖p̂) and the bound along τ for each case and seed, (cases, seeds, n_tau) each.
+
+    Args:
+        tau: training times.
+        cases: targets, sample sizes n and widths m.
+        seeds: number of seeds, from 0.
+        n_times: time nodes of the bound.
+    """
+    shape = (len(cases), seeds, len(tau))
+    kl, bound = np.empty(shape), np.empty(shape)
+    bound_of = {
+        target: BoundOf.build(target, VESDE(), n_times)
+        for target in dict.fromkeys(target for target, _, _ in cases)
+    }
+    for i, (target, n, m) in enumerate(cases):
+        for seed in range(seeds):
+            run = train_exact(tau, target=target, n=n, m=m, seed=seed)
+            kl[i, seed] = run.kl().value
+            bound[i, seed] = bound_of[target](run)
+    return kl, bound
+
+
+def scan(
+    tau: FloatArray,
+    cases: Sequence[tuple[Target, int, int]],
+    x: ArrayLike,
+    seeds: int,
+    n_times: int,
+) -> Scan:
+    """Minimise KL and bound over τ for each case at each x; arguments as `train_over`."""
+    kl, bound = train_over(tau, cases, seeds, n_times)
+    n, m = np.array([case[1:] for case in cases], np.float64).T
+    mean_bound = np.exp(np.log(bound).mean(axis=1))
+    x = np.asarray(x, np.float64)
+    return Scan(x, n, m, tau, Minima.of(tau, kl), Minima.of(tau, bound), mean_bound)
+
+
+def scan_distance(
+    tau: FloatArray, mu: Sequence[float], n: int, m: int, seeds: int, n_times: int
+) -> Scan:
+    """Move the modes apart: the scan over μ that `modes-shift` and `bounds` share."""
+    return scan(tau, [(bimodal(float(at)), n, m) for at in mu], mu, seeds, n_times)
+
+
+def distance_verdict(name: str, found: Scan) -> Verdict:
+    """Return least KL or bound against μ beside Theorem 2, over modes that are apart."""
+    apart = found.x >= APART
+    fit = fit_power_law(found.x[apart], found.quantities[name].value[apart].T)
+    quantity = f"least {name} against μ, n = {found.n[0]:g}, m = {found.m[0]:g}"
+    return Verdict(quantity, MU_POWER, fit, "upper-bound")
+
+
+def draw_verdict(
+    ax: Any,
+    x: FloatArray,
+    values: FloatArray,
+    verdict: Verdict,
+    label: str,
+    colour: str,
+    *,
+    predicted: str | None = None,
+) -> None:
+    """Draw medians and quartiles over seeds with the fit on its window, labelled with its slope.
+
+    Args:
+        ax: where to draw.
+        x: the axis (k,).
+        values: values by seed, (k, seeds).
+        verdict: the fit and its prediction.
+        label: legend entry of the fit.
+        colour: colour of all.
+        predicted: legend entry of the predicted slope, which is drawn dashed from the fit's start;
+            None leaves it out.
+    """
+    band, fit, window = Band.of(values.T), verdict.fit, np.array(verdict.fit.window)
+    theory = fit(window[0]) * (window / window[0]) ** verdict.predicted
+    entry = f"{label}: slope {signed(fit.exponent, '.2f')}"
+    if not fit.holds:
+        entry += ", no power law"
+    bound = "≤ " if verdict.kind == "upper-bound" else ""
+    plot_trend(
+        ax, x, band.middle, band.low, band.high, colour=colour,
+        fit=(window, fit(window), entry),
+        predicted=None if predicted is None
+        else (window, theory, f"{predicted}: slope {bound}{signed(verdict.predicted, 'g')}"),
+    )  # fmt: skip
