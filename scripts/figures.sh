@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The paper's figures: pictures, the numbers behind them and tables of predicted beside measured.
-# Quick by default, in minutes; QUICK=0 for figures to keep.
+# The paper's figures: pictures, the numbers behind them and tables of predicted beside measured;
+# then one run's bound, terms, spectrum and SGD paths. Quick by default, in two minutes; QUICK=0 for
+# figures to keep, in four.
 # Override by environment: QUICK SEEDS OUT, e.g. SEEDS=10 OUT=results/ten bash scripts/figures.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,3 +14,6 @@ for name in early-stopping modes-shift bounds; do
     echo "== $name =="
     rfdiff figure "$name" $quick --out "$out" ${SEEDS:+--seeds "$SEEDS"}
 done
+
+echo "== theory =="
+rfdiff theory --n 100 --m 256 --tau 1e0:1e10:81log --out "$out/theory"

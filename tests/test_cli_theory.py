@@ -32,6 +32,14 @@ def test_theory_json_is_what_python_returns(capsys, tmp_path):
     total = sum(np.array(parts[name]["value"]) for name in ("sample", "infinite_width", "width"))
     assert np.allclose(total + results["bound"]["prior"], results["bound"]["value"], rtol=1e-9)
     assert results["kl_reverse_sde"]["violations"] == 0
+    kl = np.array(results["kl_reverse_sde"]["value"])
+    explained = sum(np.array(share) for share in results["shares_of_kl"].values())
+    assert np.allclose(explained * kl, total, rtol=1e-9)
+    modes = results["spectrum"]
+    assert len(modes["tau"]) == len(modes["local_exponents"]) > 3
+    assert max(modes["local_exponents"]) < 0 and modes["loss_exponent"] < 0
+    stable = results["sgd"]["largest_stable_rate"]["value"]
+    assert results["sgd"]["rate"] == 0.5 * stable < 0.5 / run.flow.eigenvalues[-1]
     assert np.shape(results["sgd"]["kl"]) == (3, len(results["sgd"]["tau"]))
     names = {"theory.json", "bound.png", "decomposition.png", "spectrum.png", "sgd.png"}
     assert {path.name for path in out.iterdir()} == names
@@ -50,6 +58,11 @@ def test_theory_of_a_population_has_no_sample_to_overfit(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["theory", "--m", "4", "--n", "10", "--n-times", "16"], "at least 6 modes"),
+        (["theory", "--n", "10", "--m", "16", "--eval-time", "1"], "t must lie strictly between 0 and T"),
+        (["theory", "--features", "cauchy"], "features must be one of"),
+        (["theory", "--n", "0"], "n must be at least 1"),
+        (["theory", "--tau", "-1"], "tau must be"),
         (["theory", "--data", "galaxies"], "needs a known law"),
         (["theory", "--wide", "3"], "wide must be"),
         (["theory", "--sgd", "-1"], "sgd must be"),
@@ -61,6 +74,8 @@ def test_theory_of_a_population_has_no_sample_to_overfit(capsys):
 )
 def test_mistakes_are_one_line(capsys, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if "--out" not in arguments:
+        arguments = [*arguments, "--out", "results"]
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1

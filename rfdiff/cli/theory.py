@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import ArgumentError
     from ..training import train_exact
     from ..validation import count
-    from .output import Writer, check_folder, print_json
+    from .output import check_folder, deliver
     from .problem import density_arguments, training_arguments
     from .theory_files import write_files
     from .theory_results import measure
@@ -59,11 +59,4 @@ def run(args: argparse.Namespace) -> int:
     steps = {} if args.sgd is None else {"sgd_steps": count("sgd", args.sgd, 0)}
     folder = check_folder(args.out)
     results = measure(train_exact(**arguments), t=t, **wide, **steps)
-    writer = None if folder is None else Writer(folder, args.quiet)
-    if writer is not None:
-        write_files(writer, results)
-    if args.json:
-        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
-    else:
-        print(results.text())
-    return 0
+    return deliver(args, folder, results, write_files)

@@ -11,8 +11,10 @@ from ..plotting.theory import (
     plot_decomposition,
     plot_emergence,
     plot_paths,
+    plot_slopes,
     plot_spectrum,
 )
+from ..theory.verdicts import signed
 from .output import Writer, plain
 from .theory_results import TheoryResults
 
@@ -52,13 +54,14 @@ def _draw_decomposition(path: Path, results: TheoryResults) -> None:
 
 
 def _draw_spectrum(path: Path, results: TheoryResults) -> None:
-    figure, (decay, emergence) = new_figure(1, 2, width=5.4)
+    tau, slopes = results.slopes
+    figure, (decay, emergence, *rest) = new_figure(1, 3 if len(tau) else 2, width=5.2)
     modes, onset = results.spectrum, results.onset
     k = np.array(modes.decay.window)
     plot_spectrum(
         decay,
         modes.eigenvalues,
-        (k, modes.decay(k), f"fitted decay: slope {modes.decay.exponent:.2f}"),
+        (k, modes.decay(k), f"fitted decay: slope {signed(modes.decay.exponent, '.2f')}"),
     )
     decay.set_title("spectrum of the Gram matrix")
     marks = {}
@@ -71,6 +74,11 @@ def _draw_spectrum(path: Path, results: TheoryResults) -> None:
         marks=marks,
     )
     emergence.set_title("when modes emerge")
+    for ax in rest:
+        # The prediction is for the times at which the fitted modes emerge.
+        first, last = 0.5 / modes.decay(k)
+        plot_slopes(ax, tau, slopes, ((float(first), float(last)), modes.loss_exponent))
+        ax.set_title("slope of the training loss along τ")
     save_figure(figure, path)
 
 

@@ -11,10 +11,13 @@ from ..densities.score_integral import ScoreIntegralDensity
 from ..divergences import kl_divergence
 from ..errors import ArgumentError
 from ..estimate import Estimate
+from ..minibatches import Minibatches
 from ..score import RandomFeatureScore
+from ..stability import stability_limit
 from ..stochastic import train_stochastic
 from ..theory.bounds import Bound
 from ..theory.decomposition import Decomposition
+from ..theory.exponents import local_exponents
 from ..theory.lemmas import Check, convergence_check, growth_check, tail_check
 from ..theory.spectrum import GapOnset, Spectrum, gap_onset, spectrum
 from ..trained_flow import TrainedFlow
@@ -22,7 +25,7 @@ from ..validation import FloatArray
 from .output import spread, table
 
 _ROWS = 10
-# SGD's rate as a share of the limit of stability, points a step, repetitions.
+# SGD's rate as a share of the largest stable one, points a step, repetitions.
 _RATE, _BATCH, _REPETITIONS = 0.5, 32, 3
 
 
@@ -31,12 +34,14 @@ class SGDPaths:
     """Minibatch SGD over the exact curve: KL of the score-integral density.
 
     Attributes:
-        rate: learning rate on θ.
+        limit: the largest rate at which SGD's scatter stays bounded.
+        rate: learning rate on θ, half of it.
         tau: the flow's clock (k,).
         kl: KL(p₀‖p̂) of each repetition (repetitions, k).
         exact: KL of the exact flow at `tau`.
     """
 
+    limit: Estimate
     rate: float
     tau: FloatArray
     kl: FloatArray
@@ -72,6 +77,26 @@ class TheoryResults:
     onset: GapOnset | None
     checks: list[Check]
     sgd: SGDPaths | None
+
+    @cached_property
+    def slopes(self) -> tuple[FloatArray, FloatArray]:
+        """τ, and the local exponent of the excess training loss there; empty below three τ.
+
+        Where the loss has reached its end there is no slope: τ beyond that is left out.
+        """
+        tau = self.tau[np.isfinite(self.tau) & (self.tau > 0)]
+        excess = self.spectrum.excess_loss(tau)
+        left = excess > 1e-12 * excess.max(initial=0.0)
+        if left.sum() < 3:
+            return np.empty(0), np.empty(0)
+        return tau[left], local_exponents(tau[left], excess[left])
+
+    @cached_property
+    def shares(self) -> dict[str, FloatArray]:
+        """I₁, I₂ and I₃ as shares of the measured KL, at `rows`; what is above one is slack."""
+        return {
+            name: part.value[self.rows] / self.kl.value for name, part in self.terms.parts.items()
+        }
 
     @cached_property
     def violations(self) -> int:
@@ -110,7 +135,10 @@ class TheoryResults:
                 "emergence_times": modes.emergence_times,
                 "decay_exponent": modes.decay.exponent,
                 "loss_exponent": modes.loss_exponent,
+                "tau": self.slopes[0],
+                "local_exponents": self.slopes[1],
             },
+            "shares_of_kl": self.shares,
             "lemmas": {
                 check.lemma: {"holds": check.holds, "worst_ratio": check.worst_ratio}
                 for check in self.checks
@@ -120,6 +148,9 @@ class TheoryResults:
             result["onset"] = {"gap": self.onset.gap, "population": self.onset.population}
         if self.sgd is not None:
             result["sgd"] = {
+                "largest_stable_rate": {
+                    "value": float(self.sgd.limit), "error": float(self.sgd.limit.error)
+                },
                 "rate": self.sgd.rate, "tau": self.sgd.tau, "kl": self.sgd.kl,
                 "exact": self.sgd.exact,
             }  # fmt: skip
@@ -150,25 +181,44 @@ class TheoryResults:
             f"spectrum: λ_k ~ k^{self.spectrum.decay.exponent:.2f}, modes emerge from "
             f"τ = {self.spectrum.emergence_times[0]:.2e} to "
             f"{self.spectrum.emergence_times[-1]:.2e}; predicted slope of the excess loss "
-            f"{self.spectrum.loss_exponent:.2f}",
+            f"{self.spectrum.loss_exponent:.2f}{self._measured_slope()}",
         ]
         if self.onset is not None:
             lines.append(
                 f"overfitting: the sampling gap is a tenth of the population loss's excess from "
                 f"τ = {self.onset.gap:.2e}, which is lowest at τ = {self.onset.population:.2e}"
             )
+        best = int(np.argmin(self.kl.value))
+        explained = ", ".join(f"{name} {share[best]:.0%}" for name, share in self.shares.items())
+        lines.append(
+            f"the KL is lowest at τ = {self.tau[rows][best]:.2e}; the terms are {explained} of it "
+            "(above 100% in sum: the bound's slack)"
+        )
         lines += [
             f"{check.lemma}: {'holds' if check.holds else 'VIOLATED'}, largest measured/bound "
             f"{check.worst_ratio:.3f}"
             for check in self.checks
         ]
         if self.sgd is not None:
+            limit = self.sgd.limit
             deviation = np.abs(np.log(self.sgd.kl[:, 1:] / self.sgd.exact[1:])).mean()
             lines.append(
-                f"SGD, rate {self.sgd.rate:.3g}, batch {_BATCH}, to τ = {self.sgd.tau[-1]:.3g}: "
-                f"KL off the exact flow's by {np.expm1(deviation):.1%} on average"
+                f"SGD in batches of {_BATCH} is stable in mean square below the rate "
+                f"{float(limit):.2g} ± {float(limit.error):.1g}; at {self.sgd.rate:.2g}, to "
+                f"τ = {self.sgd.tau[-1]:.3g}: KL off the exact flow's by "
+                f"{np.expm1(deviation):.1%} on average"
             )
         return "\n".join(lines)
+
+    def _measured_slope(self) -> str:
+        """Return the middle half of the local exponents between the fitted modes' emergence."""
+        tau, slopes = self.slopes
+        first, last = (0.5 / self.spectrum.decay(k) for k in self.spectrum.decay.window)
+        among = slopes[(tau > first) & (tau < last)]
+        if len(among) == 0:
+            return ""
+        low, high = np.quantile(among, [0.25, 0.75])
+        return f", measured along τ {low:.2f} … {high:.2f} (quartiles)"
 
 
 def measure(
@@ -214,9 +264,14 @@ def measure(
 def _sgd(run: TrainedFlow, t: float, steps: int) -> SGDPaths:
     problem = run.problem
     assert run.data is not None
-    rate = _RATE / float(run.flow.eigenvalues[-1])
+    data = problem.units.to_training(run.data)
+    batches = Minibatches(
+        data, run.sde, run.features, problem.rule, problem.weighting, _BATCH, shuffle=False
+    )
+    limit = stability_limit(batches)
+    rate = _RATE * float(limit)
     paths = train_stochastic(
-        problem.units.to_training(run.data),
+        data,
         run.sde,
         run.features,
         problem.rule,
@@ -232,4 +287,4 @@ def _sgd(run: TrainedFlow, t: float, steps: int) -> SGDPaths:
     domain = run.default_domain(t)
     learned = ScoreIntegralDensity(RandomFeatureScore(run.features, paths.theta), t, domain)
     kl = kl_divergence(run.target, learned).value
-    return SGDPaths(rate, paths.tau, kl, run.kl(paths.tau, t=t, domain=domain).value)
+    return SGDPaths(limit, rate, paths.tau, kl, run.kl(paths.tau, t=t, domain=domain).value)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, measure, print and write."""
     from ..training import train_exact
     from ..validation import one_of
-    from .output import Writer, check_folder, print_json
+    from .output import check_folder, deliver
     from .problem import data_name, density_arguments, training_arguments
     from .train_files import write_files
     from .train_results import measure
@@ -45,11 +45,4 @@ def run(args: argparse.Namespace) -> int:
     folder = check_folder(args.out)
     flow = train_exact(**arguments)
     results = measure(flow, density, law=data_name(args), against=against, certify=args.certify)
-    writer = None if folder is None else Writer(folder, args.quiet)
-    if writer is not None:
-        write_files(writer, results)
-    if args.json:
-        print_json(results.as_dict() | {"files": [] if writer is None else writer.files})
-    else:
-        print(results.text())
-    return 0
+    return deliver(args, folder, results, write_files)

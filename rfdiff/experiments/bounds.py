@@ -140,7 +140,7 @@ class BoundsExperiment:
         """Return the figure: the bound and its terms along training, and the exponents."""
         figure, axes = new_figure(2, 3, width=5.4, height=4.4)
         self.along.draw(axes[0])
-        axes[0].set_title("the bound lies above the KL (modes at ±3, n = 100)")
+        axes[0].set_title("the bound lies above the KL (n = 100)")
         least = "least KL and bound (nats)"
         moving = {_MOVING: self.distance}
         for ax, (panel, scans, x_label, y_label, title, corner) in zip(
@@ -190,8 +190,8 @@ class BoundsExperiment:
         ax.errorbar(measured, y, xerr=errors, fmt="o", color=PALETTE[0], label="measured, 95%")
         refused = np.array([not verdict.fit.holds for verdict in verdicts])
         ax.plot(
-            measured[refused], y[refused], "o", color=PALETTE[0], mfc="white",
-            label="no power law",
+            measured[refused], y[refused], "o", color=PALETTE[0], mfc="white", zorder=5,
+            label="measured, no power law",
         )  # fmt: skip
         predicted = [verdict.predicted for verdict in verdicts]
         ax.plot(predicted, y, "|", color=BLACK, markersize=14, mew=2, label="predicted")
@@ -199,7 +199,7 @@ class BoundsExperiment:
         ax.yaxis.tick_right()
         ax.tick_params(axis="y", length=0)
         low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
-        ax.set_xlim(min(low, -1.5) - 1.4, max(high, 2.5) + 0.3)
+        ax.set_xlim(min(low, -1.5) - 3.6, max(high, 2.5) + 0.3)
         ax.set(xlabel="exponent", title="exponents, predicted and measured")
         ax.legend(frameon=False, fontsize=9, loc="lower left")
 
@@ -241,16 +241,16 @@ def _rate_line(setting: str, found: Scan, size: int) -> str:
     if not np.isfinite(lowest):
         best = "the terms that grow with τ are fitted as zero"
     return (
-        f"Theorem 1's function with fitted constants, n = m, {setting}, τ up to ten times the best: "
-        f"off by a factor {np.exp(fit.log_misfit):.1f} on average, {fit.worst_ratio:.0f} at the "
-        f"most; {best}"
+        f"Theorem 1's function with fitted constants, n = m, {setting}, τ up to ten times the "
+        f"best: off by a factor {np.exp(fit.log_misfit):.1f} on average, {fit.worst_ratio:.0f} at "
+        f"the most; {best}"
     )
 
 
 def _leave_room(ax: Any) -> None:
-    """Leave half as much again above the data of a logarithmic axis, for the legend."""
+    """Leave room for the legend above the data of a logarithmic axis."""
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high * (high / low) ** 0.5)
+    ax.set_ylim(low, high * (high / low) ** 0.45)
 
 
 def _short(quantity: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..mixtures import bimodal
-from ..plotting.style import PALETTE, TAU_LABEL, new_figure
+from ..plotting.style import PALETTE, TAU_LABEL, new_figure, scientific
 from ..plotting.sweeps import finish, plot_family
 from ..theory.exponents import fit_power_law
 from ..theory.verdicts import Verdict, verdict_table
@@ -163,7 +163,7 @@ class EarlyStoppingExperiment:
             self.tau,
             [(band.low, band.middle, band.high) for band in self.bands],
             [
-                f"n = {n:g}, τ$_{{es}}$ = {at:.0e}"
+                f"n = {n:g}, τ$_{{es}}$ = {scientific(at)}"
                 for n, at in zip(self.settings.n, best, strict=True)
             ],
             marks=list(zip(best, heights, strict=True)),

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..mixtures import bimodal
 from ..plotting.curves import plot_densities
-from ..plotting.style import PALETTE, new_figure
+from ..plotting.style import PALETTE, new_figure, scientific
 from ..plotting.sweeps import finish
 from ..theory.verdicts import Verdict, verdict_table
 from ..training import train_exact
@@ -164,7 +164,7 @@ class ModesShiftExperiment:
         for ax, shown in zip(axes, (self.near, self.far), strict=False):
             seed = shown.typical
             labels = [
-                f"{stage}: τ = {tau:.1g}, KL {kl:.2g}"
+                f"{stage}: τ = {scientific(tau)}, KL {kl:.2g}"
                 for stage, tau, kl in zip(_STAGES, shown.tau[seed], shown.kl[seed], strict=True)
             ]
             plot_densities(ax, shown.x, shown.density[seed], labels, target=shown.target)

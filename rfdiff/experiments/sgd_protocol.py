@@ -103,7 +103,7 @@ class SGDComparison:
             for name, (tau, values) in (("A", self.on_a), ("θ", self.on_theta))
         }
         plot_paths(ax, paths, (self.tau, self.exact), predicted=(self.noise_tau, self.noise))
-        ax.set_xlim(0.1 * RATE / self.n, 4.0 * self.on_theta[0][-1])
+        ax.set_xlim(self.on_a[0][_FIRST], 4.0 * self.on_theta[0][-1])
         ax.set_ylim(0.5 * min(self.exact.min(), self.on_theta[1].min()), _TOP)
         ax.set_title(f"SGD scatters above the flow by its own noise (n = {self.n}, output/σ$_t$)")
 

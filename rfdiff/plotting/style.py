@@ -69,6 +69,19 @@ def at_infinity(tau: ArrayLike, values: ArrayLike) -> FloatArray:
     return np.asarray(values, dtype=np.float64)[np.isposinf(tau)]
 
 
+def scientific(value: float) -> str:
+    """Return a number as mathtext with one digit, for legends.
+
+    >>> scientific(2.1e6), scientific(1e10), scientific(3.0)
+    ('2·10$^{6}$', '10$^{10}$', '3')
+    """
+    digit, exponent = f"{value:.0e}".split("e")
+    power = f"10$^{{{int(exponent)}}}$"
+    if int(exponent) == 0:
+        return digit
+    return power if digit == "1" else f"{digit}·{power}"
+
+
 def sequence(n: int, *, start: str = "#9ECAE1", end: str = "#08306B") -> list[str]:
     """Return n colours from light to dark, for curves in an order such as time."""
     low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (start, end))

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from ..theory.verdicts import signed
 from .style import (
     BLACK,
     BLUE,
@@ -95,7 +96,7 @@ def plot_decomposition(ax: Axes, tau: ArrayLike, shares: Mapping[str, ArrayLike]
     ax.axhline(0.0, color=BLACK, linewidth=0.6)
     log_ticks(ax, x=True)
     ax.set(xlabel=TAU_LABEL, ylabel="share of the bound's integral")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(fontsize=9, loc="lower left", framealpha=0.9, edgecolor="none")
     return ax
 
 
@@ -110,6 +111,30 @@ def plot_spectrum(
         ax.plot(fit[0], fit[1], color=RED, linewidth=1.5, label=fit[2])
     log_ticks(ax, x=True, y=True)
     ax.set(xlabel="mode k", ylabel="eigenvalue")
+    ax.legend(frameon=False, fontsize=9)
+    return ax
+
+
+def plot_slopes(
+    ax: Axes, tau: ArrayLike, slopes: ArrayLike, predicted: tuple[tuple[float, float], float]
+) -> Axes:
+    """Draw local exponents of the excess training loss along τ, and the predicted one.
+
+    Args:
+        ax: where to draw.
+        tau: training times (n,).
+        slopes: d ln(L(τ) − L(∞)) / d ln τ, (n,).
+        predicted: the range of τ that the prediction is for, and the exponent.
+    """
+    ax.plot(tau, slopes, color=BLUE, linewidth=2.0, label="measured slope")
+    (first, last), exponent = predicted
+    ax.plot(
+        [first, last], [exponent, exponent], color=RED, linewidth=1.6, linestyle="--",
+        label=f"predicted by the spectrum: {signed(exponent, '.2f')}",
+    )  # fmt: skip
+    ax.set_ylim(min(3.0 * exponent, -1.0), 0.0)
+    log_ticks(ax, x=True)
+    ax.set(xlabel=TAU_LABEL, ylabel="local exponent of the excess loss")
     ax.legend(frameon=False, fontsize=9)
     return ax
 
@@ -140,8 +165,10 @@ def plot_emergence(
         if np.isfinite(tau) and tau > 0:
             ax.axhline(tau, color=colour, linestyle="--", linewidth=1.3, label=name)
     log_ticks(ax, x=True, y=True)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * (high / low) ** 0.35)
     ax.set(xlabel="mode k", ylabel=TAU_LABEL)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
     return ax
 
 
