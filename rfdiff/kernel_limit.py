@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
-from .errors import ArgumentError
 from .estimate import Estimate
 from .features import Embedding
 from .limit_kernels import Kernel, limit_kernel
@@ -28,7 +27,8 @@ from .quadrature import TimeRule, graded_time_rule
 from .sde import ForwardSDE
 from .special import phi1
 from .targets import Target
-from .validation import FloatArray, count, memory, training_times
+from .threads import blas_threads
+from .validation import FloatArray, count, memory, multiple, training_times
 
 # Points × nodes of kernel values held at once.
 _CHUNK = 1 << 21
@@ -84,7 +84,8 @@ class KernelFlow:
         for i in range(0, len(nodes), step):
             rows = slice(i, i + step)
             matrix[rows] = scaled[rows, None] * kernel(z[rows], z) * scaled
-        eigenvalues, vectors = eigh(matrix, overwrite_a=True, check_finite=False, driver="evd")
+        with blas_threads(len(nodes)):
+            eigenvalues, vectors = eigh(matrix, overwrite_a=True, check_finite=False, driver="evd")
         return cls(
             kernel,
             embedding,
@@ -224,8 +225,7 @@ def kernel_limit(
     kernel = limit_kernel(features, activation)
 
     for name, number in (("n_times", n_times), ("n_panels", n_panels)):
-        if count(name, number, 4) % 4:
-            raise ArgumentError(f"{name} must be a multiple of 4, got {number}")
+        multiple(name, number, 4)
 
     def build(share: int) -> KernelFlow:
         return KernelFlow.build(

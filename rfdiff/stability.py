@@ -18,6 +18,7 @@ from scipy.linalg import eigh
 
 from .estimate import Estimate
 from .minibatches import Minibatches
+from .threads import blas_threads
 from .validation import FloatArray, count
 
 # Stiffest modes that are looked at: the limit of 16 is that of all to four digits, as eigenvalues
@@ -64,7 +65,8 @@ def mean_square_limit(a: FloatArray, batch: int, modes: int = _MODES) -> float:
     """
     n, m = a.shape
     low = max(0, m - modes)
-    eigenvalues, vectors = eigh(a.T @ a / n, subset_by_index=(low, m - 1))
+    with blas_threads(m):
+        eigenvalues, vectors = eigh(a.T @ a / n, subset_by_index=(low, m - 1))
     learned = eigenvalues > m * np.finfo(float).eps * eigenvalues[-1]
     eigenvalues, z = eigenvalues[learned], a @ vectors[:, learned]
     i, j = np.triu_indices(len(eigenvalues))

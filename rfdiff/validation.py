@@ -48,6 +48,13 @@ def count(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
+def multiple(name: str, value: Any, of: int) -> int:
+    """Return `value` as a positive multiple of an integer."""
+    if count(name, value, of) % of:
+        raise ArgumentError(f"{name} must be a multiple of {of}, got {value}")
+    return int(value)
+
+
 def increasing_counts(name: str, value: ArrayLike) -> NDArray[np.int64]:
     """Return `value`, a number or a list, as increasing integers of at least 1."""
     counts = np.atleast_1d(np.asarray(value))

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from .errors import ArgumentError
 from .estimate import Estimate
 from .features import FEATURE_LAWS, Embedding, RandomFeatures
 from .flow import GradientFlow
@@ -23,7 +22,7 @@ from .quadratic import Weighting, denoising_quadratic, score_norm
 from .quadrature import TimeRule
 from .sde import ForwardSDE
 from .targets import Target
-from .validation import FloatArray, count, one_of, training_times
+from .validation import FloatArray, count, multiple, one_of, training_times
 
 # What errors of the limit cover.
 _WIDTH = "width of the wide model"
@@ -137,8 +136,7 @@ def wide_limit(
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
         m: width, a multiple of 4; an eigendecomposition of m × m is the cost.
     """
-    if count("m", m, 4) % 4:
-        raise ArgumentError(f"m must be a multiple of 4, got {m}")
+    multiple("m", m, 4)
     norm_of_score = float(score_norm(law, sde, rule, weighting))
 
     def build(width: int) -> WideFlow:

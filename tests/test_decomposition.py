@@ -115,5 +115,5 @@ class TestBadInput:
 
     def test_odd_width(self):
         run = rfdiff.train_exact(1.0, n=10, m=8, target=GaussianMixture([1.0], [0.0], 1.0))
-        with pytest.raises(ArgumentError, match="m must be a multiple of 4"):
+        with pytest.raises(ArgumentError, match="wide must be a multiple of 4, got 7"):
             run.decomposition(wide=7)

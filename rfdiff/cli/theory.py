@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, compare, print and write."""
     from ..errors import ArgumentError
     from ..training import train_exact
-    from ..validation import count
+    from ..validation import count, multiple
     from .output import check_folder, deliver
     from .problem import density_arguments, training_arguments
     from .theory_files import write_files
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         raise ArgumentError("theory needs a known law: give --target beside --data")
     args.method, args.domain = None, None
     t = density_arguments(args, arguments["sde"]).get("t")
-    wide = {} if args.wide is None else {"wide": count("wide", args.wide, 16)}
+    wide = {} if args.wide is None else {"wide": multiple("wide", args.wide, 4)}
     steps = {} if args.sgd is None else {"sgd_steps": count("sgd", args.sgd, 0)}
     folder = check_folder(args.out)
     results = measure(train_exact(**arguments), t=t, **wide, **steps)

@@ -20,7 +20,7 @@ from ..quadratic import Weighting, denoising_quadratic
 from ..quadrature import TimeRule
 from ..sde import ForwardSDE
 from ..targets import Target
-from ..validation import FloatArray, finite_array, training_times
+from ..validation import FloatArray, finite_array, multiple, training_times
 from ..wide_limit import WideLimit, wide_limit
 from .bounds import ScoreMatching
 
@@ -173,7 +173,7 @@ def decompose(
     Raises:
         ArgumentError: features without a law have no limit; a bad law, rule or weighting.
     """
-    tau = training_times("tau", tau)
+    tau, wide = training_times("tau", tau), multiple("wide", wide, 4)
     if limit is None:
         limit = LimitLoss.build(
             law,
