@@ -134,28 +134,52 @@ def train_stochastic(
     )
     memory("the recorded paths", 8.0 * repetitions * (len(marks) + 3) * d * m)
     theta = np.broadcast_to(_start(theta0, d, m), (repetitions, d, m)).copy()
-    first, second = np.zeros_like(theta), np.zeros_like(theta)
+    walk = _Walk(batches, theta, seed, rates, optimiser == "adam", constants)
     recorded = np.empty((repetitions, len(marks), d, m))
-    streams = [batches.stream(seed, r) for r in range(repetitions)]
-    rule_code = kernels.ADAM if optimiser == "adam" else kernels.SGD
-    activation = ACTIVATIONS.index(features.activation)
-    w, u = np.ascontiguousarray(features.W.T), np.ascontiguousarray(features.U.T)
-    longest = max(1, _CHUNK // (repetitions * batch))
-    done = 0
     for i, mark in enumerate(marks):
-        while done < mark:
-            steps = min(longest, mark - done)
-            drawn = [one.draw(steps) for one in streams]
-            x, e, gain, weight, target = (np.stack(part) for part in zip(*drawn, strict=True))
-            kernels.advance(
-                theta, first, second, done, w, u, x, e, gain, weight, target,
-                rates[done : done + steps], rule_code, constants, activation,
-            )  # fmt: skip
-            done += steps
-        _require_finite(theta, rates, done, batches)
+        walk.to(int(mark))
         recorded[:, i] = theta
     clock = np.concatenate([[0.0], np.cumsum(rates)])
     return OptimiserPaths(marks, clock[marks], recorded)
+
+
+class _Walk:
+    """All paths on their way: draws batches in bounded chunks and moves θ in place."""
+
+    def __init__(
+        self,
+        batches: Minibatches,
+        theta: FloatArray,
+        seed: int,
+        rates: FloatArray,
+        adam: bool,
+        constants: FloatArray,
+    ) -> None:
+        features = batches.features
+        self._batches, self._theta, self._rates = batches, theta, rates
+        self._moments = np.zeros_like(theta), np.zeros_like(theta)
+        self._streams = [batches.stream(seed, path) for path in range(len(theta))]
+        self._w, self._u = (np.ascontiguousarray(rows.T) for rows in (features.W, features.U))
+        self._rule = kernels.ADAM if adam else kernels.SGD, constants
+        self._activation = ACTIVATIONS.index(features.activation)
+        self._done = 0
+
+    def to(self, mark: int) -> None:
+        """Take steps until `mark` of them are done."""
+        longest = max(1, _CHUNK // (len(self._theta) * self._batches.batch))
+        while self._done < mark:
+            self._advance(min(longest, mark - self._done))
+        _require_finite(self._theta, self._rates, self._done, self._batches)
+
+    def _advance(self, steps: int) -> None:
+        drawn = [one.draw(steps) for one in self._streams]
+        x, e, gain, weight, target = (np.stack(part) for part in zip(*drawn, strict=True))
+        rates = self._rates[self._done : self._done + steps]
+        kernels.advance(
+            self._theta, *self._moments, self._done, self._w, self._u, x, e, gain, weight, target,
+            rates, *self._rule, self._activation,
+        )  # fmt: skip
+        self._done += steps
 
 
 def _rates(learning_rate: float | Callable[[FloatArray], FloatArray], n_steps: int) -> FloatArray:

@@ -52,12 +52,12 @@ def groups(values: FloatArray, k: int) -> FloatArray:
 def width() -> Iterator[Line]:
     """Check m → ∞ in RMS score."""
     widths = [32, 64, 128, 256, 512, 1024]
-    for features in ("gaussian", "l1", "torch"):
-        errors = width_errors(
-            LAW, SDE, EMBEDDING, widths, 1e3, features=features, wide=2048, seeds=16
-        )
-        fit = fit_power_law(widths, errors, window=(32, 1024))
-        yield slope(f"RMS score to m = infinity, {features} law: m^-0.5 +- 0.1", fit, -0.5, 0.1)
+    # A hundred features of the torch law are too few: there the slope is still -0.3.
+    for law, first in (("gaussian", 32), ("l1", 32), ("torch", 128)):
+        errors = width_errors(LAW, SDE, EMBEDDING, widths, 1e3, features=law, wide=2048, seeds=16)
+        fit = fit_power_law(widths, errors, window=(first, 1024))
+        claim = f"RMS score to m = infinity, {law} law, m from {first}: m^-0.5 +- 0.1"
+        yield slope(claim, fit, -0.5, 0.1)
 
 
 def terms() -> Iterator[Line]:

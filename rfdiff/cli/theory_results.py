@@ -7,45 +7,21 @@ from typing import Any
 import numpy as np
 
 from ..densities.reverse_sde import ReverseSDEDensity
-from ..densities.score_integral import ScoreIntegralDensity
 from ..divergences import kl_divergence
 from ..errors import ArgumentError
 from ..estimate import Estimate
-from ..minibatches import Minibatches
-from ..score import RandomFeatureScore
-from ..stability import stability_limit
-from ..stochastic import train_stochastic
 from ..theory.bounds import Bound
 from ..theory.decomposition import Decomposition
 from ..theory.exponents import local_exponents
 from ..theory.lemmas import Check, convergence_check, growth_check, tail_check
 from ..theory.spectrum import GapOnset, Spectrum, gap_onset, spectrum
+from ..theory.verdicts import signed
 from ..trained_flow import TrainedFlow
 from ..validation import FloatArray
 from .output import spread, table
+from .theory_sgd import SGDPaths, run_sgd
 
 _ROWS = 10
-# SGD's rate as a share of the largest stable one, points a step, repetitions.
-_RATE, _BATCH, _REPETITIONS = 0.5, 32, 3
-
-
-@dataclass(frozen=True, eq=False)
-class SGDPaths:
-    """Minibatch SGD over the exact curve: KL of the score-integral density.
-
-    Attributes:
-        limit: the largest rate at which SGD's scatter stays bounded.
-        rate: learning rate on θ, half of it.
-        tau: the flow's clock (k,).
-        kl: KL(p₀‖p̂) of each repetition (repetitions, k).
-        exact: KL of the exact flow at `tau`.
-    """
-
-    limit: Estimate
-    rate: float
-    tau: FloatArray
-    kl: FloatArray
-    exact: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,57 +134,56 @@ class TheoryResults:
 
     def text(self) -> str:
         """Return the table along τ and what follows from it, as lines."""
-        rows, total, terms = self.rows, self.bound.total, self.terms
-        lines = [
-            table(
-                [
-                    ("tau", ".2e", self.tau[rows]),
-                    ("bound", ".5f", total.value[rows]),
-                    ("± error", ".0e", total.error[rows]),
-                    ("sampling", ".5f", terms.sample.value[rows]),
-                    ("infinite", ".5f", terms.infinite.value[rows]),
-                    ("width", ".5f", terms.width.value[rows]),
-                    ("KL SDE", ".5f", self.kl.value),
-                    ("± error", ".0e", self.kl.error),
-                ]
-            ),
-            "",
-            f"bound at t = {self.t:.4g}: sampling + infinite width + width + KL(p_T‖π) = "
-            f"{float(self.bound.prior.value):.5f}; violations beyond the errors: "
-            f"{self.violations} of {len(rows)}",
-            f"approximation errors: {float(terms.finite_error.value):.5f} at this width, "
-            f"{float(terms.infinite_error.value):.5f} at infinite width",
-            f"spectrum: λ_k ~ k^{self.spectrum.decay.exponent:.2f}, modes emerge from "
-            f"τ = {self.spectrum.emergence_times[0]:.2e} to "
-            f"{self.spectrum.emergence_times[-1]:.2e}; predicted slope of the excess loss "
-            f"{self.spectrum.loss_exponent:.2f}{self._measured_slope()}",
-        ]
-        if self.onset is not None:
-            lines.append(
-                f"overfitting: the sampling gap is a tenth of the population loss's excess from "
-                f"τ = {self.onset.gap:.2e}, which is lowest at τ = {self.onset.population:.2e}"
-            )
-        best = int(np.argmin(self.kl.value))
-        explained = ", ".join(f"{name} {share[best]:.0%}" for name, share in self.shares.items())
-        lines.append(
-            f"the KL is lowest at τ = {self.tau[rows][best]:.2e}; the terms are {explained} of it "
-            "(above 100% in sum: the bound's slack)"
-        )
+        lines = [self._table(), "", *self._of_the_bound(), *self._of_the_spectrum()]
         lines += [
             f"{check.lemma}: {'holds' if check.holds else 'VIOLATED'}, largest measured/bound "
             f"{check.worst_ratio:.3f}"
             for check in self.checks
         ]
-        if self.sgd is not None:
-            limit = self.sgd.limit
-            deviation = np.abs(np.log(self.sgd.kl[:, 1:] / self.sgd.exact[1:])).mean()
+        return "\n".join(lines if self.sgd is None else [*lines, self.sgd.line()])
+
+    def _table(self) -> str:
+        rows, total, terms = self.rows, self.bound.total, self.terms
+        return table(
+            [
+                ("tau", ".2e", self.tau[rows]),
+                ("bound", ".5f", total.value[rows]),
+                ("± error", ".0e", total.error[rows]),
+                ("sampling", ".5f", terms.sample.value[rows]),
+                ("infinite", ".5f", terms.infinite.value[rows]),
+                ("width", ".5f", terms.width.value[rows]),
+                ("KL SDE", ".5f", self.kl.value),
+                ("± error", ".0e", self.kl.error),
+            ]
+        )
+
+    def _of_the_bound(self) -> list[str]:
+        best = int(np.argmin(self.kl.value))
+        explained = ", ".join(f"{name} {share[best]:.0%}" for name, share in self.shares.items())
+        return [
+            f"bound at t = {self.t:.4g}: sampling + infinite width + width + KL(p_T‖π) = "
+            f"{float(self.bound.prior.value):.5f}; violations beyond the errors: "
+            f"{self.violations} of {len(self.rows)}",
+            f"approximation errors: {float(self.terms.finite_error.value):.5f} at this width, "
+            f"{float(self.terms.infinite_error.value):.5f} at infinite width",
+            f"the KL is lowest at τ = {self.tau[self.rows][best]:.2e}; the terms are {explained} "
+            "of it (above 100% in sum: the bound's slack)",
+        ]
+
+    def _of_the_spectrum(self) -> list[str]:
+        modes, onset = self.spectrum, self.onset
+        lines = [
+            f"spectrum: λ_k ~ k^{signed(modes.decay.exponent, '.2f')}, modes emerge from "
+            f"τ = {modes.emergence_times[0]:.2e} to {modes.emergence_times[-1]:.2e}; predicted "
+            f"slope of the excess loss {signed(modes.loss_exponent, '.2f')}"
+            f"{self._measured_slope()}",
+        ]
+        if onset is not None:
             lines.append(
-                f"SGD in batches of {_BATCH} is stable in mean square below the rate "
-                f"{float(limit):.2g} ± {float(limit.error):.1g}; at {self.sgd.rate:.2g}, to "
-                f"τ = {self.sgd.tau[-1]:.3g}: KL off the exact flow's by "
-                f"{np.expm1(deviation):.1%} on average"
+                "overfitting: the sampling gap is a tenth of the population loss's excess from "
+                f"τ = {onset.gap:.2e}, which is lowest at τ = {onset.population:.2e}"
             )
-        return "\n".join(lines)
+        return lines
 
     def _measured_slope(self) -> str:
         """Return the middle half of the local exponents between the fitted modes' emergence."""
@@ -218,7 +193,7 @@ class TheoryResults:
         if len(among) == 0:
             return ""
         low, high = np.quantile(among, [0.25, 0.75])
-        return f", measured along τ {low:.2f} … {high:.2f} (quartiles)"
+        return f", measured along τ {signed(low, '.2f')} … {signed(high, '.2f')} (quartiles)"
 
 
 def measure(
@@ -257,34 +232,5 @@ def measure(
             convergence_check(run.flow, grid),
             growth_check(run.flow, grid),
         ],
-        None if sgd_steps == 0 or run.data is None else _sgd(run, t, sgd_steps),
+        None if sgd_steps == 0 or run.data is None else run_sgd(run, t, sgd_steps),
     )
-
-
-def _sgd(run: TrainedFlow, t: float, steps: int) -> SGDPaths:
-    problem = run.problem
-    assert run.data is not None
-    data = problem.units.to_training(run.data)
-    batches = Minibatches(
-        data, run.sde, run.features, problem.rule, problem.weighting, _BATCH, shuffle=False
-    )
-    limit = stability_limit(batches)
-    rate = _RATE * float(limit)
-    paths = train_stochastic(
-        data,
-        run.sde,
-        run.features,
-        problem.rule,
-        learning_rate=rate,
-        n_steps=steps,
-        batch=_BATCH,
-        record=np.unique(np.geomspace(1, steps, min(steps, 80)).round().astype(int)),
-        repetitions=_REPETITIONS,
-        seed=problem.seed,
-        weighting=problem.weighting,
-        theta0=problem.theta0,
-    )
-    domain = run.default_domain(t)
-    learned = ScoreIntegralDensity(RandomFeatureScore(run.features, paths.theta), t, domain)
-    kl = kl_divergence(run.target, learned).value
-    return SGDPaths(limit, rate, paths.tau, kl, run.kl(paths.tau, t=t, domain=domain).value)

@@ -100,16 +100,7 @@ def fit_power_law(
     x, y = _checked(x, y)
     level = between("level", level, 0.5, 0.9999)
     n_bootstrap = count("n_bootstrap", n_bootstrap, 100)
-    if window is None:
-        first, last = _straight_run(np.log(x), np.log(y))
-    else:
-        low, high = interval("window", window)
-        inside = np.flatnonzero((x >= low) & (x <= high))
-        if len(inside) < 3:
-            raise ArgumentError(
-                f"window must hold at least 3 points, ({low:g}, {high:g}) holds {len(inside)}"
-            )
-        first, last = int(inside[0]), int(inside[-1]) + 1
+    first, last = _straight_run(np.log(x), np.log(y)) if window is None else _inside(x, window)
     log_x, log_y = np.log(x[first:last]), np.log(y[:, first:last])
     slopes = _slopes(log_x, log_y)
     exponent = float(slopes.mean())
@@ -118,11 +109,7 @@ def fit_power_law(
         if len(slopes) == 1
         else _seed_interval(slopes, level, n_bootstrap, seed)
     )
-    middle = log_y.mean(0)
-    offset = float(middle.mean() - exponent * log_x.mean())
-    scatter = float(((middle - middle.mean()) ** 2).sum())
-    misfit = float(((middle - offset - exponent * log_x) ** 2).sum())
-    r_squared = 1.0 - misfit / scatter if scatter > 0 else 1.0
+    offset, r_squared = _line(log_x, log_y.mean(0), exponent)
     p_straight = _p_straight(log_x, log_y)
     holds, reason = _judge(bounds, p_straight, r_squared)
     return PowerLaw(
@@ -205,6 +192,25 @@ def _slopes(log_x: FloatArray, log_y: FloatArray) -> FloatArray:
     """Least-squares slopes along the last axis."""
     centred = log_x - log_x.mean()
     return log_y @ centred / (centred @ centred)
+
+
+def _inside(x: FloatArray, window: tuple[float, float]) -> tuple[int, int]:
+    """Return (first, last + 1) of the points in a window."""
+    low, high = interval("window", window)
+    inside = np.flatnonzero((x >= low) & (x <= high))
+    if len(inside) < 3:
+        raise ArgumentError(
+            f"window must hold at least 3 points, ({low:g}, {high:g}) holds {len(inside)}"
+        )
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _line(log_x: FloatArray, log_y: FloatArray, slope: float) -> tuple[float, float]:
+    """Return offset and R² of the line of a given slope through one curve."""
+    offset = float(log_y.mean() - slope * log_x.mean())
+    scatter = float(((log_y - log_y.mean()) ** 2).sum())
+    misfit = float(((log_y - offset - slope * log_x) ** 2).sum())
+    return offset, 1.0 - misfit / scatter if scatter > 0 else 1.0
 
 
 def _straight_run(log_x: FloatArray, log_y: FloatArray) -> tuple[int, int]:
