@@ -43,10 +43,11 @@ class Along:
     @classmethod
     def measure(cls, tau: FloatArray, n: int, m: int, reverse_times: int, wide: int) -> "Along":
         """Train on modes at ±3 and solve for the reverse SDE's density at `reverse_times` τ."""
-        run = train_exact(tau, target=bimodal(3.0), n=n, m=m)
+        law = bimodal(3.0)
+        run = train_exact(tau, target=law, n=n, m=m)
         at = np.logspace(np.log10(tau[0]), np.log10(tau[-1]), reverse_times)
         learned = ReverseSDEDensity(run.learned_score(at), run.sde, EVALUATION_TIME)
-        marginal = run.target.diffuse(
+        marginal = law.diffuse(
             float(run.sde.scale(EVALUATION_TIME)), float(run.sde.std(EVALUATION_TIME))
         )
         return cls(

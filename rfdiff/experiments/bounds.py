@@ -141,44 +141,43 @@ class BoundsExperiment:
         figure, axes = new_figure(2, 3, width=5.4, height=4.4)
         self.along.draw(axes[0])
         axes[0].set_title("the bound lies above the KL (n = 100)")
-        least = "least KL and bound (nats)"
-        moving = {_MOVING: self.distance}
-        for ax, (panel, scans, x_label, y_label, title, corner) in zip(
-            axes[1:5],
-            (
-                ("tau_es(n)", self.together, "n = m", "best training time τ$_{es}$",
-                 "τ$_{es}$ moves right with n = m", "upper left"),
-                ("kl(n)", self.together, "n = m", least, "both fall with n = m", "upper right"),
-                ("kl(m)", self.widths, f"m, at n = {self.settings.n}", least,
-                 "both fall with m", "upper right"),
-                ("kl(mu)", moving, _MOVING, least, "both rise with μ", "upper left"),
-            ),
-            strict=True,
-        ):  # fmt: skip
-            self._draw_exponents(ax, panel, scans)
-            found = next(iter(scans.values()))
-            finish(ax, x_label, y_label, found.x, found.bound.value, law=True)
-            ax.legend(frameon=False, fontsize=9, loc=corner)
-            log_ticks(ax, x=True, y=True)
-            _leave_room(ax)
-            ax.set_title(title)
+        for ax, panel in zip(axes[1:5], self._panels(), strict=True):
+            self._draw_exponents(ax, panel)
         self._draw_verdicts(axes[5])
         return figure
 
-    def _draw_exponents(self, ax: Any, panel: str, scans: dict[str, Scan]) -> None:
+    def _panels(self) -> tuple["_Panel", ...]:
+        least, m_label = "least KL and bound (nats)", f"m, at n = {self.settings.n}"
+        times, moving = "best training time τ$_{es}$", {_MOVING: self.distance}
+        together, widths = self.together, self.widths
+        return (
+            _Panel("tau_es(n)", together, "n = m", times, "τ$_{es}$ moves right with n = m"),
+            _Panel("kl(n)", together, "n = m", least, "both fall with n = m"),
+            _Panel("kl(m)", widths, m_label, least, "both fall with m"),
+            _Panel("kl(mu)", moving, _MOVING, least, "both rise with μ"),
+        )
+
+    def _draw_exponents(self, ax: Any, panel: "_Panel") -> None:
+        """Draw one quantity against its axis in every setting, with fits and predicted slope."""
         colours = iter(PALETTE)
+        scans = panel.scans
         names = [(setting, name) for setting, found in scans.items() for name in found.quantities]
         for setting, name in names:
             minima = scans[setting].quantities[name]
             draw_verdict(
                 ax,
                 scans[setting].x,
-                minima.tau if panel == "tau_es(n)" else minima.value,
-                self._verdicts[panel, setting, name],
+                minima.tau if panel.key == "tau_es(n)" else minima.value,
+                self._verdicts[panel.key, setting, name],
                 f"{name}, {setting}",
                 next(colours),
                 predicted="predicted" if (setting, name) == names[-1] else None,
             )
+        found = next(iter(scans.values()))
+        finish(ax, panel.x_label, panel.y_label, found.x, found.bound.value, law=True)
+        log_ticks(ax, x=True, y=True)
+        _leave_room(ax)
+        ax.set_title(panel.title)
 
     def _draw_verdicts(self, ax: Any) -> None:
         """Draw measured exponents with intervals beside the predicted ones."""
@@ -191,7 +190,7 @@ class BoundsExperiment:
         refused = np.array([not verdict.fit.holds for verdict in verdicts])
         ax.plot(
             measured[refused], y[refused], "o", color=PALETTE[0], mfc="white", zorder=5,
-            label="measured, no power law",
+            label="no power law",
         )  # fmt: skip
         predicted = [verdict.predicted for verdict in verdicts]
         ax.plot(predicted, y, "|", color=BLACK, markersize=14, mew=2, label="predicted")
@@ -199,9 +198,20 @@ class BoundsExperiment:
         ax.yaxis.tick_right()
         ax.tick_params(axis="y", length=0)
         low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
-        ax.set_xlim(min(low, -1.5) - 3.6, max(high, 2.5) + 0.3)
+        ax.set_xlim(min(low, -1.5) - 2.6, max(high, 2.5) + 0.3)
         ax.set(xlabel="exponent", title="exponents, predicted and measured")
         ax.legend(frameon=False, fontsize=9, loc="lower left")
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One panel of exponents: the key of its verdicts, its scans by setting, and its labels."""
+
+    key: str
+    scans: dict[str, Scan]
+    x_label: str
+    y_label: str
+    title: str
 
 
 def compute(settings: Settings, progress: Progress) -> BoundsExperiment:

@@ -121,13 +121,14 @@ def compare_sgd(
         records: records of a path.
         noise_records: training times at which the scatter is predicted.
     """
-    run = train_exact(tau, target=bimodal(3.0), n=n, m=m, precondition=True)
+    law = bimodal(3.0)
+    run = train_exact(tau, target=law, n=n, m=m, precondition=True)
     x = np.linspace(*DOMAIN, POINTS)
     measured = []
     for rate in (RATE / m, RATE):
         paths = _paths(run, epochs, records, rate)
         score = RandomFeatureScore(run.features, paths.theta)(x, TIME)
-        measured.append((paths.tau, grid_kl(run.target, score, x)))
+        measured.append((paths.tau, grid_kl(law, score, x)))
     on_a, on_theta = measured
     last = round(on_theta[0][-1] / RATE)
     steps = np.unique(np.geomspace(last / 300.0, last, noise_records).round().astype(int))
@@ -136,7 +137,7 @@ def compare_sgd(
     added = sgd_noise_kl(run.flow, batches, RATE, steps, t=TIME, domain=DOMAIN)
     shown = np.geomspace(on_a[0][_FIRST], 10.0 * on_theta[0][-1], 161)
     best = Minima.of(run.tau, run.kl(t=TIME, domain=DOMAIN).value)
-    plain = _batches(train_exact(1.0, target=bimodal(3.0), n=n, m=m))
+    plain = _batches(train_exact(1.0, target=law, n=n, m=m))
     return SGDComparison(
         n,
         epochs,

@@ -51,11 +51,11 @@ def plot_bound(
             log axis cannot show them.
         measured: (τ, KL) by name of the law's sense, drawn as dots.
     """
-    tau = np.asarray(tau, np.float64)
+    tau, terms = np.asarray(tau, np.float64), terms or {}
     shown = on_log_axis(tau)
     ax.plot(tau[shown], np.asarray(bound)[shown], color=BLACK, linewidth=2.2, label="bound")
     for name, (label, colour) in TERMS.items():
-        if name in (terms or {}):
+        if name in terms:
             values = np.asarray(terms[name], np.float64)
             values = np.where(values > 0, values, np.nan)
             ax.plot(tau[shown], values[shown], color=colour, linewidth=1.3, label=label)

@@ -7,6 +7,8 @@
 Each returns one row a seed or repetition, for `rfdiff.theory.exponents.fit_power_law`.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -149,15 +151,12 @@ def sgd_distances(
     squares = np.empty((count("repetitions", repetitions), len(rates)))
     for k, rate in enumerate(rates):
         steps = max(1, round(tau / rate))
-        slope = 1.0 if decreasing else 0.0
         paths = train_stochastic(
             batches.data,
             batches.sde,
             batches.features,
             batches.rule,
-            learning_rate=lambda i, n=steps, slope=slope: (
-                (tau / n) * (1.0 + slope * (0.5 - (i + 0.5) / n))
-            ),
+            learning_rate=_Falling(tau / steps, steps) if decreasing else tau / steps,
             n_steps=steps,
             batch=batches.batch,
             record=[steps],
@@ -169,6 +168,17 @@ def sgd_distances(
         )
         squares[:, k] = ((paths.theta[:, 0] - flow.theta(tau)) ** 2).sum((-2, -1))
     return squares
+
+
+@dataclass(frozen=True)
+class _Falling:
+    """Rates that fall in equal steps from 3η/2 to η/2 over n steps: they sum to nη."""
+
+    rate: float
+    steps: int
+
+    def __call__(self, i: FloatArray) -> FloatArray:
+        return self.rate * (1.5 - (i + 0.5) / self.steps)
 
 
 def _on_nodes(features: RandomFeatures, x: FloatArray, t: FloatArray) -> FloatArray:
