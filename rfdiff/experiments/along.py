@@ -8,11 +8,11 @@ import numpy as np
 from ..densities.reverse_sde import ReverseSDEDensity
 from ..divergences import kl_divergence
 from ..estimate import Estimate
+from ..evaluation import EVALUATION_TIME
 from ..mixtures import bimodal
 from ..plotting.theory import plot_bound
 from ..theory.bounds import Bound
 from ..theory.decomposition import Decomposition
-from ..trained_flow import EVALUATION_TIME
 from ..training import train_exact
 from ..validation import FloatArray
 from .curves import LongTable
