@@ -90,7 +90,7 @@ class TestKernels:
 
 @pytest.fixture(scope="module")
 def limit():
-    return kernel_limit(LAW, SDE, EMBEDDING, n_times=24, n_panels=8)
+    return kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
 
 
 class TestKernelFlow:
@@ -127,10 +127,9 @@ class TestKernelFlow:
     def test_two_routes_agree_within_their_errors(self):
         """Function space on nodes against a wide model of evenly spread features."""
         tau, x = np.array([1e2, 1e4]), np.linspace(-6, 6, 41)
-        kernel = kernel_limit(LAW, SDE, EMBEDDING, n_times=32, n_panels=8)
-        wide = wide_limit(
-            LAW, SDE, EMBEDDING, graded_time_rule(1e-3, 1.0, 32), features="gaussian", m=1024
-        )
+        kernel = kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
+        rule = graded_time_rule(1e-3, 1.0, 16)
+        wide = wide_limit(LAW, SDE, EMBEDDING, rule, features="gaussian", m=1024)
         a, b = kernel.score(x, 0.2, tau), wide.score(x, 0.2, tau)
         size = np.abs(a.value).max()
         assert np.abs(a.value - b.value).max() < 5e-3 * size

@@ -27,9 +27,10 @@ TAU = np.logspace(0, 9, 28)
 
 
 def power_flow(alpha, beta, m=400):
-    """λ_k = k^−α and energies k^−β, in a rotated basis."""
+    """λ_k = k^−α and energies k^−β, in the basis of a random reflection."""
     k = np.arange(1.0, m + 1)
-    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((m, m)))
+    normal = np.random.default_rng(0).standard_normal(m)
+    rotation = np.eye(m) - 2.0 * np.outer(normal, normal) / (normal @ normal)
     eigenvalues, drive = k**-alpha, np.sqrt(k**-beta * k**-alpha)
     gram = (rotation * eigenvalues) @ rotation.T
     loss = QuadraticLoss(0.5 * (gram + gram.T), (rotation @ drive)[None], float((k**-beta).sum()))

@@ -212,6 +212,8 @@ def measure(
     law = run.target
     if law is None:
         raise ArgumentError("theory needs a known law")
+    # First what can be refused: the rest takes longer.
+    modes = spectrum(run.flow)
     rows = spread(len(tau), _ROWS)
     marginal = law.diffuse(float(run.sde.scale(t)), float(run.sde.std(t)))
     learned = ReverseSDEDensity(run.learned_score(tau[rows]), run.sde, t)
@@ -225,7 +227,7 @@ def measure(
         run.decomposition(tau, t=t, wide=wide),
         rows,
         kl_divergence(marginal, learned),
-        spectrum(run.flow),
+        modes,
         None if run.data is None else gap_onset(run.flow, run.problem.quadratic(law), grid),
         [
             tail_check(law, run.sde),

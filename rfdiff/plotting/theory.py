@@ -96,7 +96,7 @@ def plot_decomposition(ax: Axes, tau: ArrayLike, shares: Mapping[str, ArrayLike]
     ax.axhline(0.0, color=BLACK, linewidth=0.6)
     log_ticks(ax, x=True)
     ax.set(xlabel=TAU_LABEL, ylabel="share of the bound's integral")
-    ax.legend(fontsize=9, loc="lower left", framealpha=0.9, edgecolor="none")
+    ax.legend(fontsize=9, loc="center left", framealpha=0.9, edgecolor="none")
     return ax
 
 
