@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from .._kernels import characteristics as kernels
 from ..errors import ArgumentError
-from ..potential import kinks
 from ..score import RandomFeatureScore, Score, members
 from ..sde import ForwardSDE
-from ..validation import FloatArray
+from ..validation import FloatArray, memory
 
 # Steps handed to the kernel at once: bounds the sorted arrays at 22 kB per feature.
 _BLOCK = 256
@@ -81,31 +80,33 @@ class RectifiedCharacteristics:
 
     def _steps(self, thetas: FloatArray, times: FloatArray) -> tuple[Any, ...]:
         """The arguments of the kernel for the steps between `times`."""
-        features, sde = self.score.features, self.sde
-        h = np.diff(times)[:, None]
+        features, sde, h = self.score.features, self.sde, np.diff(times)[:, None]
         at = np.stack([times[:-1], 0.5 * (times[1:] + times[:-1]), times[1:]], axis=1)
-        w = features.W[:, 0]
-        w, biases = w[self._sloped], features.biases(at)
-        kappa = np.clip(kinks(features, at)[..., self._sloped], -1e100, 1e100)
-        order = np.argsort(kappa[:, 0], axis=1, kind="stable")
-        kappa = np.ascontiguousarray(
-            np.moveaxis(np.take_along_axis(kappa, order[:, None], 2), 1, 2)
-        )
-        sign = np.where(w < 0, -1.0, 1.0)
-        bias = np.take_along_axis(sign * biases[..., self._sloped], order[:, None], 2)
-        ahead = np.minimum.accumulate(kappa[:, ::-1, 2], axis=1)[:, ::-1]
-        behind = np.maximum.accumulate(kappa[:, :, 2], axis=1)
+        w, biases = features.W[:, 0], features.biases(at)
         left = np.zeros(features.width)
-        left[self._sloped] = w < 0
+        left[self._sloped] = w[self._sloped] < 0
         flat = np.maximum(biases, 0.0)
         flat[..., self._sloped] = 0.0
-        left_bias = np.einsum("rj,isj->ris", thetas, left * biases + flat)
+        left_bias = (left * biases + flat).reshape(-1, features.width) @ thetas.T
         return (
-            order, np.abs(w)[order], np.ascontiguousarray(np.moveaxis(bias, 1, 2)), kappa,
-            np.ascontiguousarray(ahead), behind, h * sde.drift(at),
+            *_sorted_kinks(w[self._sloped], np.ascontiguousarray(biases[..., self._sloped])),
+            h * sde.drift(at),
             0.5 * h * sde.diffusion_squared(at) * features.output_scale(at),
-            thetas @ (left * features.W[:, 0]), left_bias,
-        )  # fmt: skip
+            thetas @ (left * w),
+            np.ascontiguousarray(left_bias.T).reshape(len(thetas), *at.shape),
+        )
+
+
+def _sorted_kinks(w: FloatArray, biases: FloatArray) -> tuple[Any, ...]:
+    """Return order, jump, bias, kinks, ahead and behind of the kernels for biases (n, 3, m)."""
+    shape = len(biases), len(w)
+    memory("the kinks of the probability flow", 80.0 * shape[0] * shape[1])
+    arrays = (
+        np.empty(shape, np.int64), np.empty(shape), np.empty((*shape, 3)), np.empty((*shape, 3)),
+        np.empty(shape), np.empty(shape),
+    )  # fmt: skip
+    kernels.lay_out(w, biases, *arrays)
+    return arrays
 
 
 def _cut(member: NDArray[np.intp]) -> NDArray[np.intp]:

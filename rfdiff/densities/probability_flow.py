@@ -4,44 +4,46 @@ log p̂(x) = log π(X) + ∫_t^T (f d − ½g² ∇·s) dt' along the characteri
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import AccuracyWarning, ArgumentError
 from ..estimate import Estimate
-from ..mixtures import GaussianMixture
 from ..quadrature import composite_gauss_legendre
-from ..reference import Domain, Reference, parse_domain
-from ..score import Score
-from ..sde import ForwardSDE
-from ..time_grids import reverse_time, time_grid
-from ..validation import FloatArray, count, finite_array, positive
-from .characteristics import Carried, Characteristics, characteristics_of
+from ..reference import Domain, Reference
+from ..time_grids import time_grid
+from ..validation import FloatArray, count, finite_array
+from .characteristics import Characteristics, characteristics_of
+from .flow_quadrature import Rows, integrate_along, integrate_density
+from .transported import TransportedDensity
 
 # Steps tried first and last when the density chooses them itself.
 _FIRST_STEPS = 128
 _MOST_STEPS = 8192
-# The prior is followed over its outermost modes widened by this many standard deviations.
-_PRIOR_WIDTHS = 8.0
-_PROBES = 48
-# Gauss–Legendre nodes of a panel, and how often panels are halved.
-_ORDER = 8
-_MOST_HALVINGS = 4
-_MOST_MASS_HALVINGS = 6
-_MINIMUM_MASS = 0.01
+# Shares of the tolerance for the steps and for the cells in x.
+_STEPS_SHARE, _CELLS_SHARE = 0.25, 0.75
+# Widths of the prior whose images hold the mass, and its bulk, on which steps are chosen.
+_MASS_WIDTHS, _BULK_WIDTHS = 8.0, 2.0
+_PANELS = 96
+_PROBES, _PROBES_PER_PANEL = 96, 8
+
+# A number of steps and an error for each of some rows.
+Choice = tuple[NDArray[np.int64], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class ProbabilityFlowDensity:
+class ProbabilityFlowDensity(TransportedDensity):
     """The law p^{ODE}_{t,θ} of the probability flow [4] at t, for every training time at once.
 
     Characteristics run from t to T on a grid uniform in ln(σ_t/r). ReLU scores in one dimension
-    are integrated from kink to kink, order 3; smooth scores by Runge–Kutta, order 4, in any d.
-    Each error compares n steps with n/2.
+    are integrated from kink to kink, order 3; smooth scores by Runge–Kutta, order 4, in any d;
+    ReLU scores in d ≥ 2 the same way, order 1, since their divergence jumps. Errors in time
+    compare n steps with n/2. Integrals in x are refined for each training time where its log p̂
+    is rough.
 
     Args:
         score: a score in any dimension, training times leading.
@@ -50,7 +52,8 @@ class ProbabilityFlowDensity:
         prior: law at T; π = N(0, prior_std² I) if None.
         domain: (a, b) where the density is compared; the line if None. The density is not
             renormalised there. One dimension only.
-        tolerance: of the mean absolute error of log p̂ under p̂; steps are doubled until it is met.
+        tolerance: of `mean_log_density` and `mass`. A quarter of it is for the steps, which are
+            doubled until the mean error of log p̂ is as small; the rest is for integrals in x.
         n_steps: number of steps for all training times instead, even.
 
     Raises:
@@ -67,307 +70,220 @@ class ProbabilityFlowDensity:
     True
     """
 
-    score: Score
-    sde: ForwardSDE
-    t: float
-    prior: GaussianMixture | None = None
-    domain: Domain | None = None
-    tolerance: float = 1e-4
     n_steps: int | None = None
 
     def __post_init__(self) -> None:
-        d = self.score.dimension
-        prior = self.prior
-        if prior is None:
-            prior = GaussianMixture([1.0], np.zeros((1, d)), self.sde.prior_std)
-        elif prior.dimension != d:
-            raise ArgumentError(f"prior must have dimension {d}, got {prior.dimension}")
+        super().__post_init__()
         if self.n_steps is not None and count("n_steps", self.n_steps, 2) % 2:
             raise ArgumentError(f"n_steps must be even, got {self.n_steps}")
-        if self.domain is not None and d > 1:
-            raise ArgumentError(f"domain needs one dimension, got d = {d}")
-        domain = parse_domain(np.inf if self.domain is None else self.domain)
-        values = {
-            "t": reverse_time(self.sde, self.t),
-            "prior": prior,
-            "domain": domain,
-            "tolerance": positive("tolerance", self.tolerance),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-        if np.isfinite(domain).any():
-            self._check_domain(domain)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the training times."""
-        return self.score.shape
-
-    @property
-    def breakpoints(self) -> FloatArray:
-        """No points known in advance: the kinks of log p̂ are carried by the flow."""
-        return np.empty(0)
+        if self._bounded:
+            self._require_mass(np.diff(self.cdf(self.domain)).ravel())
 
     @property
     def order(self) -> int:
         """Order of the error of log p̂ in the step."""
         return self._flow.order
 
-    @cached_property
-    def steps(self) -> np.ndarray:
-        """Number of steps, shape (…)."""
-        return self._choice[0].reshape(self.shape)
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Number of steps of the log density, shape (…)."""
+        return self._bulk_choice[0].reshape(self.shape)
 
     @property
     def error(self) -> FloatArray:
-        """Estimated mean absolute error of log p̂ under p̂, shape (…)."""
-        return self._choice[1].reshape(self.shape)
+        """Estimated mean absolute error of log p̂ over the bulk of the mass, shape (…)."""
+        return self._bulk_choice[1].reshape(self.shape)
 
     @cached_property
     def hull(self) -> Domain:
         """An interval that holds all of the mass at every training time."""
-        return float(self._edges.min()), float(self._edges.max())
+        return float(self._mass_edges.min()), float(self._mass_edges.max())
 
     @cached_property
     def mass(self) -> Estimate:
-        """∫ p̂ over the domain, shape (…): one on the line, to the error of the characteristics.
+        """∫ p̂ over the domain, shape (…): one on the line.
 
-        Panels are the images of panels of the prior, so narrow peaks have as many as their mass
-        deserves. The error is Σ |∫ p̂ − ΔP̂| over panels, P̂ from `cdf`: two levels of panels can
-        agree when both miss a peak, the flow's own distribution function cannot. Panels are
-        halved until it meets the tolerance.
+        p̂ is integrated from its log density, on cells that start as images of cells of the prior,
+        so that no peak is missed. The same mass is a difference of `cdf`, which knows nothing of
+        the divergence: what the two differ by, if it is more, is the error.
         """
-        self._need_line("mass")
-        rows = self._rows
-        value, error = np.empty(len(rows)), np.full(len(rows), np.inf)
-        for halving in range(_MOST_MASS_HALVINGS + 1):
-            value[rows], error[rows] = self._mass_on(rows, 2**halving)
-            rows = np.flatnonzero(error > self.tolerance)
-            if not len(rows):
-                break
-        if error.max() > _MINIMUM_MASS:
-            warnings.warn(
-                f"mass of the probability flow: estimated error {error.max():.1e} at "
-                f"{(error > _MINIMUM_MASS).sum()} training time(s), whose density has peaks "
-                "narrower than its panels; cdf resolves them",
-                AccuracyWarning,
-                stacklevel=2,
-            )
-        return Estimate(value.reshape(self.shape), error.reshape(self.shape))
+        edges = np.clip(self._mass_edges, *self.domain)
+        quadrature = integrate_density(self.log_density_of, edges, _CELLS_SHARE * self.tolerance)
+        by_cdf = np.diff(self.cdf(self.domain)).ravel() if self._bounded else 1.0
+        error = quadrature.error + self._bulk_choice[1] * quadrature.value
+        gap = np.abs(quadrature.value - by_cdf)
+        return self._estimate("mass", quadrature.value, np.maximum(error, gap))
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
-        points, shape = self._points(x)
-        return self._solve(self._rows, self._tile(points), 1)[0].reshape(shape)
+        rows, points, shape = self._points(x)
+        return self.log_density_of(rows, points).reshape(shape)
 
     def log_density_error(self, x: ArrayLike) -> FloatArray:
         """Return the estimated absolute error of log p̂(x), shaped as `log_density`."""
-        points, shape = self._points(x)
-        return self._evaluate(self._rows, self._tile(points))[1].reshape(shape)
+        rows, points, shape = self._points(x)
+        steps = self._bulk_choice[0]
+        change = self._transport(rows, points, steps) - self._transport(rows, points, steps // 2)
+        return (max(1.0, self._share) * np.abs(change)).reshape(shape)
 
-    def density(self, x: ArrayLike) -> FloatArray:
-        """Return p̂(x), shaped as `log_density`."""
-        return np.exp(self.log_density(x))
+    def log_density_of(self, rows: Rows, x: FloatArray) -> FloatArray:
+        """Return log p̂ of the training time rows[i] (a flat index) at x[i], shape (P,)."""
+        return self._transport(rows, x, self._bulk_choice[0])
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return P̂(X ≤ x) = Π(X(x)), shape (…) + x.shape: the flow keeps order on the line."""
         self._need_line("cdf")
-        points, shape = self._points(x)
-        return self._prior.cdf(self._solve(self._rows, self._tile(points), 1)[1]).reshape(shape)
+        rows, points, shape = self._points(x)
+        end, _ = self._follow(rows, points, self._bulk_choice[0])
+        return self._prior.cdf(end).reshape(shape)
 
-    def mean_log_density(self, law: Any) -> Estimate:
-        """E_p[log p̂], p restricted to the domain: shape (…).
+    def _mean_under(self, reference: Reference) -> Estimate:
+        """Return E_p[log p̂]; the error adds that of the steps to that of the cells."""
+        steps, step_error = self._choose_steps(
+            lambda rows, n: self._mean_change(reference, rows, n)
+        )
 
-        Panels on which the law is resolved are halved until two levels agree; the error adds what
-        they differ by to what halving the number of steps changes.
-        """
-        self._need_line("mean_log_density")
-        reference = Reference(law, self.domain)
-        rows, edges = self._rows, reference.edges
-        value, error = np.empty(len(rows)), np.empty(len(rows))
-        coarse, coarse_error = self._mean(reference, edges, rows, with_error=True)
-        for halving in range(_MOST_HALVINGS):
-            edges = np.insert(edges, np.arange(1, len(edges)), 0.5 * (edges[1:] + edges[:-1]))
-            fine, _ = self._mean(reference, edges, rows, with_error=False)
-            gap = np.abs(fine - coarse)
-            value[rows], error[rows] = fine, gap + coarse_error
-            again = gap > max(0.1 * self.tolerance, 1e-14)
-            if halving == _MOST_HALVINGS - 1 or not again.any():
-                break
-            rows, coarse, coarse_error = rows[again], fine[again], coarse_error[again]
-        return Estimate(value.reshape(self.shape), error.reshape(self.shape))
+        def trace(rows: Rows, x: FloatArray) -> tuple[FloatArray, ...]:
+            end, log_slope = self._follow(rows, x, steps)
+            slope = self._prior.score(end) * np.exp(log_slope)
+            return end, log_slope, self._prior.log_density(end), slope
 
-    def _mean(
-        self, reference: Reference, edges: FloatArray, rows: np.ndarray, *, with_error: bool
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return E_p[log p̂] of some rows by one rule, and its error from the steps."""
-        x, weights = composite_gauss_legendre(_ORDER, edges)
-        p = np.exp(reference.log_density(x)) * weights
-        tiled = np.broadcast_to(x, (len(rows), len(x)))
-        value = self._solve(rows, tiled, 1)[0]
-        if not with_error:
-            return value @ p, np.zeros(len(rows))
-        change = value - self._solve(rows, tiled, 2)[0]
-        return value @ p, np.maximum(np.abs(change @ p), self._share * (np.abs(change) @ p))
+        integral = integrate_along(
+            trace,
+            lambda x: np.exp(reference.log_density(x)),
+            reference.edges,
+            self._n_rows,
+            _CELLS_SHARE * self.tolerance,
+        )
+        return self._estimate("E log p", integral.value, integral.error + step_error)
+
+    def _estimate(self, name: str, value: FloatArray, error: FloatArray) -> Estimate:
+        missed = ~(error <= self.tolerance)
+        if missed.any():
+            warnings.warn(
+                f"{name} of the probability flow: estimated error {error.max():.1e} exceeds the "
+                f"tolerance {self.tolerance:g} at {missed.sum()} training time(s); raise "
+                "n_steps or tolerance",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+        return Estimate(value.reshape(self.shape), error.reshape(self.shape), "steps and cells")
 
     @cached_property
     def _flow(self) -> Characteristics:
         return characteristics_of(self.score, self.sde)
 
     @property
-    def _prior(self) -> GaussianMixture:
-        if self.prior is None:
-            raise ArgumentError("prior must be a GaussianMixture")
-        return self.prior
-
-    @property
-    def _rows(self) -> np.ndarray:
-        return np.arange(int(np.prod(self.shape)))
-
-    @property
     def _share(self) -> float:
         """Twice what the finer of two solutions errs by, as a share of their difference."""
         return 2.0 / (2.0**self.order - 1.0)
 
-    def _need_line(self, name: str) -> None:
-        if self.score.dimension != 1:
-            raise ArgumentError(f"{name} needs one dimension, got d = {self.score.dimension}")
-
-    def _points(self, x: ArrayLike) -> tuple[FloatArray, tuple[int, ...]]:
-        """Return points as (N,) or (N, d), and the shape of the answer."""
-        x, d = finite_array("x", x), self.score.dimension
+    def _points(self, x: ArrayLike) -> tuple[Rows, FloatArray, tuple[int, ...]]:
+        """Return rows and points in pairs, every row with every point, and the answer's shape."""
+        x, d, n = finite_array("x", x), self.score.dimension, self._n_rows
         if d == 1:
-            return x.ravel(), self.shape + x.shape
+            return np.repeat(np.arange(n), x.size), np.tile(x.ravel(), n), self.shape + x.shape
         if x.ndim == 0 or x.shape[-1] != d:
             raise ArgumentError(f"x must have last axis {d}, got shape {x.shape}")
-        return x.reshape(-1, d), self.shape + x.shape[:-1]
+        points, shape = np.tile(x.reshape(-1, d), (n, 1)), self.shape + x.shape[:-1]
+        return np.repeat(np.arange(n), x.size // d), points, shape
 
-    def _tile(self, points: FloatArray) -> FloatArray:
-        return np.broadcast_to(points, (len(self._rows), *points.shape))
-
-    def _carry(self, rows: np.ndarray, x: FloatArray, n_steps: int, *, back: bool) -> Carried:
-        falling = time_grid("log", self.sde, self.t, n_steps)
-        # Too few steps may overflow: the result is then not finite, and more are taken.
-        with np.errstate(over="ignore", invalid="ignore"):
-            carried = self._flow.carry(
-                np.repeat(rows, x.shape[1]),
-                x.reshape(-1, *x.shape[2:]),
-                falling if back else falling[::-1],
-            )
-        return Carried(carried.x.reshape(x.shape), carried.log_jacobian.reshape(x.shape[:2]))
-
-    def _pulled_back(
-        self, rows: np.ndarray, x: FloatArray, n_steps: int
+    def _follow(
+        self, rows: Rows, x: FloatArray, steps: NDArray[np.int64], *, back: bool = False
     ) -> tuple[FloatArray, FloatArray]:
-        """Return log p̂ at x (k, N, …) with n steps, and where x ends at T."""
-        carried = self._carry(rows, x, n_steps, back=False)
+        """Return where x ends and the log slope of the map, row r in steps[r] steps."""
+        end, log_jacobian, taken = np.empty(x.shape), np.empty(len(x)), steps[rows]
+        for n in np.unique(taken):
+            here = np.flatnonzero(taken == n)
+            times = time_grid("log", self.sde, self.t, int(n))
+            # Too few steps may overflow: the result is then not finite, and more are taken.
+            with np.errstate(over="ignore", invalid="ignore"):
+                carried = self._flow.carry(rows[here], x[here], times if back else times[::-1])
+            end[here], log_jacobian[here] = carried.x, carried.log_jacobian
+        return end, log_jacobian
+
+    def _transport(self, rows: Rows, x: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
+        """Return log p̂ at x, row r in steps[r] steps."""
+        end, log_jacobian = self._follow(rows, x, steps)
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._prior.log_density(carried.x) + carried.log_jacobian, carried.x
+            return self._prior.log_density(end) + log_jacobian
 
-    def _solve(
-        self, rows: np.ndarray, x: FloatArray, coarsening: int
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return log p̂ and the end points for some rows, each with its number of steps."""
-        steps = self._choice[0][rows]
-        value, end = np.empty(x.shape[:2]), np.empty(x.shape)
-        for n in np.unique(steps):
-            here = np.flatnonzero(steps == n)
-            value[here], end[here] = self._pulled_back(rows[here], x[here], int(n) // coarsening)
-        return value, end
-
-    def _evaluate(self, rows: np.ndarray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return log p̂ and its error at x (k, N, …), by steps n and n/2."""
-        value = self._solve(rows, x, 1)[0]
-        return value, max(1.0, self._share) * np.abs(value - self._solve(rows, x, 2)[0])
-
-    @cached_property
-    def _choice(self) -> tuple[np.ndarray, FloatArray]:
-        """Steps and estimated mean error of every row: doubled where points of p̂ differ."""
-        rows = self._rows
+    def _choose_steps(self, mean_change: Callable[[Rows, int], FloatArray]) -> Choice:
+        """Double the steps of each row until a mean change of log p̂ says they are enough."""
+        rows = np.arange(self._n_rows)
         steps, error = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
-        start, weights = self._probes
         n = self.n_steps or _FIRST_STEPS
         while len(rows):
-            tiled = np.broadcast_to(start, (len(rows), *start.shape))
-            x = self._carry(rows, tiled, n, back=True).x
-            gap = self._probe_gap(rows, x, n)
-            steps[rows], error[rows] = n, self._share * (gap @ weights)
+            steps[rows], error[rows] = n, self._share * mean_change(rows, n)
             if self.n_steps is not None or 2 * n > _MOST_STEPS:
                 break
-            rows = rows[~(error[rows] <= self.tolerance)]
+            rows = rows[~(error[rows] <= _STEPS_SHARE * self.tolerance)]
             n *= 2
-        self._warn(error)
+        if not np.isfinite(error).all():
+            raise ArgumentError("score must keep the flow finite, paths leave it at some time τ")
         return steps, error
 
-    def _probe_gap(self, rows: np.ndarray, x: FloatArray, n: int) -> FloatArray:
-        """Return |log p̂ − log p̂ with n/2 steps| at x (k, N, …), +∞ where a path was lost."""
-        gap = np.full(x.shape[:2], np.inf)
-        kept = np.isfinite(x).reshape(len(x), -1).all(1)
-        if kept.any():
+    def _change(self, rows: Rows, x: FloatArray, n: int) -> FloatArray:
+        """Return |log p̂ − log p̂ with n/2 steps| of rows (k,) at x (k, N) or (k, N, d): (k, N)."""
+        every, points = np.repeat(rows, x.shape[1]), x.reshape(-1, *x.shape[2:])
+        finite = np.isfinite(points).reshape(len(points), -1).all(1)
+        change = np.full(len(points), np.inf)
+        if finite.any():
             fine, coarse = (
-                self._pulled_back(rows[kept], x[kept], steps)[0] for steps in (n, n // 2)
+                self._transport(every[finite], points[finite], np.full(self._n_rows, k))
+                for k in (n, n // 2)
             )
-            gap[kept] = np.where(
-                np.isfinite(fine) & np.isfinite(coarse), np.abs(fine - coarse), np.inf
-            )
-        return gap
+            with np.errstate(invalid="ignore"):
+                change[finite] = np.abs(fine - coarse)
+        change[np.isnan(change)] = np.inf
+        return change.reshape(x.shape[:2])
 
-    def _warn(self, error: FloatArray) -> None:
-        missed = ~(error <= self.tolerance)
+    def _mean_change(self, reference: Reference, rows: Rows, n: int) -> FloatArray:
+        """Return the mean change of log p̂ under a law when n/2 steps become n, (k,)."""
+        x, weights = composite_gauss_legendre(_PROBES_PER_PANEL, reference.edges)
+        p = np.exp(reference.log_density(x)) * weights
+        counts = p > 0
+        change = self._change(rows, np.tile(x[counts], (len(rows), 1)), n)
+        return change @ p[counts]
+
+    @cached_property
+    def _bulk_choice(self) -> Choice:
+        """Steps of every row, and the mean error of log p̂ over the bulk of its mass."""
+        steps, error = self._choose_steps(
+            lambda rows, n: self._change(rows, self._bulk(rows, n), n).mean(1)
+        )
+        missed = error > _STEPS_SHARE * self.tolerance
         if missed.any() and self.n_steps is None:
             warnings.warn(
                 f"log p of the probability flow: estimated mean error {error.max():.1e} exceeds "
-                f"the tolerance {self.tolerance:g} at {missed.sum()} training time(s), with "
+                f"{_STEPS_SHARE * self.tolerance:.1e} at {missed.sum()} training time(s) with "
                 f"{_MOST_STEPS} steps; raise n_steps or tolerance",
                 AccuracyWarning,
                 stacklevel=4,
             )
+        return steps, error
 
-    @property
-    def _probes(self) -> tuple[FloatArray, FloatArray]:
-        """Points of the prior that probe the flow, and their weights."""
-        if self.score.dimension > 1:
-            x = self._prior.sample(_PROBES, np.random.default_rng(0))
-            return x, np.full(_PROBES, 1.0 / _PROBES)
-        x = np.linspace(*self._prior.domain(0.5 * _PRIOR_WIDTHS), _PROBES)
-        p = self._prior.density(x)
-        return x, p / p.sum()
+    def _bulk(self, rows: Rows, n: int) -> FloatArray:
+        """Return points at t that cover the bulk of each row's mass, (k, N) or (k, N, d)."""
+        d = self.score.dimension
+        if d > 1:
+            start = self._prior.sample(_PROBES, np.random.default_rng(0))
+        else:
+            start = np.array(self._prior.domain(_BULK_WIDTHS))
+        image = self._images(rows, start, np.full(self._n_rows, n))
+        if d > 1:
+            return image
+        return image[:, :1] + np.diff(image) * np.linspace(0.0, 1.0, _PROBES)
 
-    def _mass_on(self, rows: np.ndarray, finer: int) -> tuple[FloatArray, FloatArray]:
-        """Return the mass of some rows on `finer` times as many panels, and its error."""
-        edges = np.clip(self._images(rows, 2 * _PROBES * finer + 1), *self.domain)
-        x, weights = _panel_nodes(edges, _ORDER)
-        p = np.exp(self._solve(rows, x, 1)[0]) * weights
-        panels = p.reshape(len(rows), -1, _ORDER).sum(2)
-        exact = np.diff(self._prior.cdf(self._solve(rows, edges, 1)[1]), axis=1)
-        return panels.sum(1), np.abs(panels - exact).sum(1)
+    def _images(self, rows: Rows, start: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
+        """Return where points of the prior (N,) or (N, d) come to lie at t, (k, N) or (k, N, d)."""
+        tiled = np.tile(start, (len(rows),) + (1,) * (start.ndim - 1))
+        end, _ = self._follow(np.repeat(rows, len(start)), tiled, steps, back=True)
+        return end.reshape(len(rows), *start.shape)
 
     @cached_property
-    def _edges(self) -> FloatArray:
+    def _mass_edges(self) -> FloatArray:
+        """Edges at t of panels that hold the mass of each row: images of the prior's, (n, E)."""
         self._need_line("an interval of the mass")
-        return self._images(self._rows, 2 * _PROBES + 1)
-
-    def _images(self, rows: np.ndarray, n_edges: int) -> FloatArray:
-        """Points at t of each row that come from evenly spaced ones of the prior, (n, n_edges)."""
-        start = np.linspace(*self._prior.domain(_PRIOR_WIDTHS), n_edges)
-        edges, steps = np.empty((len(rows), n_edges)), self._choice[0][rows]
-        for n in np.unique(steps):
-            here = np.flatnonzero(steps == n)
-            tiled = np.broadcast_to(start, (len(here), n_edges))
-            edges[here] = self._carry(rows[here], tiled, int(n), back=True).x
-        return np.sort(edges, axis=1)
-
-    def _check_domain(self, domain: Domain) -> None:
-        ends = np.clip(domain, *self.hull)
-        mass = np.diff(self.cdf(ends)).min()
-        if mass < _MINIMUM_MASS:
-            raise ArgumentError(
-                f"domain must hold at least {_MINIMUM_MASS:.0%} of the learned density, "
-                f"{domain} holds {mass:.2g}"
-            )
-
-
-def _panel_nodes(edges: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
-    """Return Gauss–Legendre nodes and weights on the panels of each row of edges (n, E)."""
-    pairs = [composite_gauss_legendre(order, row) for row in edges]
-    return np.stack([x for x, _ in pairs]), np.stack([w for _, w in pairs])
+        start = np.linspace(*self._prior.domain(_MASS_WIDTHS), _PANELS + 1)
+        return np.sort(self._images(np.arange(self._n_rows), start, self._bulk_choice[0]), axis=1)

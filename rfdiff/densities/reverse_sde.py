@@ -6,27 +6,20 @@ bound [14] speaks of.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ArgumentError
 from ..estimate import Estimate
-from ..mixtures import GaussianMixture
 from ..quadrature import composite_gauss_legendre
-from ..reference import Domain, Reference, parse_domain
-from ..score import Score
-from ..sde import ForwardSDE
-from ..time_grids import reverse_time
-from ..validation import FloatArray, positive
+from ..reference import Domain, Reference
+from ..validation import FloatArray
 from .drops import drops_of
 from .moving_grid import MovingGrid
 from .refinement import ReverseProblem, SolvedRow, rough_mass, solve_rows, widened_grid
 from .row_density import RowDensity
+from .transported import TransportedDensity
 
-# A domain that holds less than this of a learned density misses it.
-_MINIMUM_MASS = 0.01
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
 _CELLS_PER_PANEL = 8
@@ -35,7 +28,7 @@ _THIN = 1e-60
 
 
 @dataclass(frozen=True, eq=False)
-class ReverseSDEDensity:
+class ReverseSDEDensity(TransportedDensity):
     """The law p^{SDE}_{t,θ} of the reverse SDE [3] at time t, for every training time at once.
 
     Conservative, positive finite volumes on a grid that moves with the noise, extrapolated to
@@ -67,47 +60,20 @@ class ReverseSDEDensity:
     True
     """
 
-    score: Score
-    sde: ForwardSDE
-    t: float
-    prior: GaussianMixture | None = None
-    domain: Domain = (-np.inf, np.inf)
     tolerance: float = 2e-4
     _grid: MovingGrid = field(init=False, repr=False)
     _solved: list[SolvedRow] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.score.dimension != 1:
-            raise ArgumentError(
-                f"the reverse-SDE density needs one dimension, got d = {self.score.dimension}"
-            )
-        t, tolerance = reverse_time(self.sde, self.t), positive("tolerance", self.tolerance)
-        prior = self.prior
-        if prior is None:
-            prior = GaussianMixture([1.0], [0.0], self.sde.prior_std)
-        elif prior.dimension != 1:
-            raise ArgumentError(f"prior must be one-dimensional, got d = {prior.dimension}")
-        domain = parse_domain(np.inf if self.domain is None else self.domain)
-        wanted = domain if np.isfinite(domain).all() else None
-        n_rows = int(np.prod(self.score.shape))
-        problem = ReverseProblem(drops_of(self.score), n_rows, self.sde, t, prior)
+        self._need_line("the reverse-SDE density")
+        super().__post_init__()
+        wanted = self.domain if self._bounded else None
+        problem = ReverseProblem(drops_of(self.score), self._n_rows, self.sde, self.t, self._prior)
         grid = widened_grid(problem, wanted)
         if wanted is not None:
-            self._require_mass(rough_mass(problem, grid, wanted), wanted)
-        rows = solve_rows(problem, grid, tolerance)
-        values = {"t": t, "prior": prior, "domain": domain, "_grid": grid, "_solved": rows}
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the training times."""
-        return self.score.shape
-
-    @property
-    def breakpoints(self) -> FloatArray:
-        """No points of lesser smoothness: diffusion has smoothed the kinks of the score."""
-        return np.empty(0)
+            self._require_mass(rough_mass(problem, grid, wanted))
+        object.__setattr__(self, "_grid", grid)
+        object.__setattr__(self, "_solved", solve_rows(problem, grid, self.tolerance))
 
     @property
     def hull(self) -> Domain:
@@ -139,10 +105,6 @@ class ReverseSDEDensity:
         """Return the estimated absolute error of log p̂(x), shape (…) + x.shape."""
         return self._evaluate(x)[1]
 
-    def density(self, x: ArrayLike) -> FloatArray:
-        """Return p̂(x), shape (…) + x.shape."""
-        return np.exp(self.log_density(x))
-
     def log_density_of(self, rows: NDArray[np.intp], x: FloatArray) -> FloatArray:
         """Return log p̂ of the training time rows[i] (a flat index) at x[i], shape (P,)."""
         out = np.empty(len(x))
@@ -157,29 +119,12 @@ class ReverseSDEDensity:
         values = np.stack([row.cdf(x.ravel()) for row in self._rows])
         return values.reshape(self.shape + x.shape)
 
-    def mean_log_density(self, law: Any) -> Estimate:
-        """E_p[log p̂], p restricted to the domain: shape (…).
-
-        The error adds the quadrature's to the mean of `log_density_error`; point masses need none.
-        """
-        if isinstance(law, GaussianMixture) and law.dimension == 1 and not law.stds.any():
-            value, error = self._evaluate(law.means[:, 0])
-            return Estimate((value * law.weights).sum(-1), (error * law.weights).sum(-1))
-        reference = Reference(law, self.domain)
+    def _mean_under(self, reference: Reference) -> Estimate:
+        """Return E_p[log p̂]; the error adds the quadrature's to the mean of log p̂'s own."""
         edges = self._panels(reference)
         value, error = self._means(reference, edges, _ORDER)
         coarse, _ = self._means(reference, edges, _ORDER // 2)
         return Estimate(value, np.abs(value - coarse) + error)
-
-    def _require_mass(self, mass: FloatArray, domain: Domain) -> None:
-        worst = int(mass.argmin())
-        if mass[worst] < _MINIMUM_MASS:
-            index = tuple(int(i) for i in np.unravel_index(worst, self.shape))
-            where = f" at training time {index}" if index else ""
-            raise ArgumentError(
-                f"domain must hold at least {_MINIMUM_MASS:.0%} of the learned density, "
-                f"{domain} holds about {mass[worst]:.2g}{where}"
-            )
 
     def _panels(self, reference: Reference) -> FloatArray:
         """Panels on which the law and every row are resolved."""

@@ -1,0 +1,119 @@
+"""A law at T carried back to t by learned dynamics: what both transported densities share."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from ..estimate import Estimate
+from ..mixtures import GaussianMixture
+from ..reference import Domain, Reference, parse_domain
+from ..score import Score
+from ..sde import ForwardSDE
+from ..time_grids import reverse_time
+from ..validation import FloatArray, positive
+
+# A domain that holds less than this of a learned density misses it.
+_MINIMUM_MASS = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class TransportedDensity(ABC):
+    """The law at t of a reverse dynamics that starts from a prior at T, for every training time.
+
+    It is a law on the line: `domain` says where it is compared, it is not renormalised there.
+    """
+
+    score: Score
+    sde: ForwardSDE
+    t: float
+    prior: GaussianMixture | None = None
+    domain: Domain = (-np.inf, np.inf)
+    tolerance: float = 1e-3
+
+    def __post_init__(self) -> None:
+        d, prior = self.score.dimension, self.prior
+        if prior is None:
+            prior = GaussianMixture([1.0], np.zeros((1, d)), self.sde.prior_std)
+        elif prior.dimension != d:
+            raise ArgumentError(f"prior must have dimension {d}, got {prior.dimension}")
+        values = {
+            "t": reverse_time(self.sde, self.t),
+            "prior": prior,
+            "domain": parse_domain(np.inf if self.domain is None else self.domain),
+            "tolerance": positive("tolerance", self.tolerance),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if self._bounded:
+            self._need_line("domain")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the training times."""
+        return self.score.shape
+
+    @property
+    def breakpoints(self) -> FloatArray:
+        """No points of lesser smoothness are known in advance."""
+        return np.empty(0)
+
+    @abstractmethod
+    def log_density(self, x: ArrayLike) -> FloatArray:
+        """Return log p̂(x), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
+
+    @abstractmethod
+    def log_density_error(self, x: ArrayLike) -> FloatArray:
+        """Return the estimated absolute error of log p̂(x), shaped as `log_density`."""
+
+    def density(self, x: ArrayLike) -> FloatArray:
+        """Return p̂(x), shaped as `log_density`."""
+        return np.exp(self.log_density(x))
+
+    def mean_log_density(self, law: Any) -> Estimate:
+        """E_p[log p̂], p restricted to the domain and normalised there: shape (…).
+
+        With p's entropy this is KL(p‖p̂) = ∫ p log(p/p̂) over the domain, p̂ the law on the line.
+        A law of point masses gives the mean over its points.
+        """
+        self._need_line("mean_log_density")
+        if isinstance(law, GaussianMixture) and law.dimension == 1 and not law.stds.any():
+            x = law.means[:, 0]
+            value, error = self.log_density(x), self.log_density_error(x)
+            return Estimate((value * law.weights).sum(-1), (error * law.weights).sum(-1))
+        return self._mean_under(Reference(law, self.domain))
+
+    @abstractmethod
+    def _mean_under(self, reference: Reference) -> Estimate:
+        """Return E_p[log p̂] under a law with a density."""
+
+    @property
+    def _prior(self) -> GaussianMixture:
+        assert self.prior is not None  # set on construction
+        return self.prior
+
+    @property
+    def _bounded(self) -> bool:
+        return bool(np.isfinite(self.domain).all())
+
+    @property
+    def _n_rows(self) -> int:
+        return int(np.prod(self.shape))
+
+    def _need_line(self, name: str) -> None:
+        if self.score.dimension != 1:
+            raise ArgumentError(f"{name} needs one dimension, got d = {self.score.dimension}")
+
+    def _require_mass(self, mass: FloatArray) -> None:
+        """Refuse a domain that holds too little `mass` (n,) of some row."""
+        worst = int(mass.argmin())
+        if mass[worst] < _MINIMUM_MASS:
+            index = tuple(int(i) for i in np.unravel_index(worst, self.shape))
+            where = f" at training time {index}" if index else ""
+            raise ArgumentError(
+                f"domain must hold at least {_MINIMUM_MASS:.0%} of the learned density, "
+                f"{self.domain} holds about {mass[worst]:.2g}{where}"
+            )
