@@ -436,7 +436,7 @@ class TestBadInput:
         law = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
         with pytest.raises(ArgumentError, match="one dimension, got d = 2"):
             ReverseSDEDensity(ExactScore(law, SDE), SDE, 0.1)
-        with pytest.raises(ArgumentError, match="prior must be one-dimensional"):
+        with pytest.raises(ArgumentError, match="prior must have dimension 1"):
             ReverseSDEDensity(self.score, SDE, 0.1, prior=law)
 
     def test_domain_that_misses_the_mass(self, trained):

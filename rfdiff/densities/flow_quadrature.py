@@ -25,7 +25,10 @@ Rows = NDArray[np.intp]
 # Maps rows (P,) and y (P,) to z, ℓ, g and dg/dy, each (P,).
 Trace = Callable[[Rows, FloatArray], tuple[FloatArray, ...]]
 
-_MOST_HALVINGS = 16
+# Cells are halved this often at most, and no more once a row has so many to halve.
+_MOST_HALVINGS, _MOST_CELLS = 16, 1 << 13
+# Cells narrower than this share of x are lost in its rounding.
+_RESOLVED = 1e-9
 # Differences between the two formulas for mean ℓ beyond which the logarithm is not trusted.
 _ROUGH = 0.5
 # Initial cells in each of the caller's panels.
@@ -73,26 +76,26 @@ def integrate_along(
         density: μ, a probability density.
         panels: edges (E,) of panels that resolve μ.
         n_rows: number of maps.
-        tolerance: of each integral. A cell may err by its share, half by mass, half by width.
+        tolerance: of each integral.
     """
     edges = np.unique(np.concatenate([
         np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)
     ]))  # fmt: skip
     value, error = np.zeros(n_rows), np.zeros(n_rows)
     cells = _first_cells(trace, edges, n_rows)
-    parent, mass, _ = _integrals(cells, density)
+    parent, _ = _integrals(cells, density)
     for halving in range(_MOST_HALVINGS + 1):
         n = len(cells.rows)
         halves = cells.halves(trace)
-        part, part_mass, doubt = _integrals(halves, density)
+        part, doubt = _integrals(halves, density)
         total = part[:n] + part[n:]
-        gap = np.abs(total - parent) + doubt[:n] + doubt[n:]
-        width = (cells.right - cells.left) / (edges[-1] - edges[0])
-        done = (gap <= 0.5 * tolerance * (mass + width)) | (halving == _MOST_HALVINGS)
+        # Halving divides the error by eight at a kink of ℓ, and by two at a cliff.
+        gap = 0.5 * np.abs(total - parent) + doubt[:n] + doubt[n:]
+        done = _settled(cells.rows, gap, tolerance - error, last=halving == _MOST_HALVINGS)
         value += np.bincount(cells.rows[done], total[done], n_rows)
         error += np.bincount(cells.rows[done], gap[done], n_rows)
         again = np.concatenate([~done, ~done])
-        cells, parent, mass = halves[again], part[again], part_mass[again]
+        cells, parent = halves[again], part[again]
         if not len(cells.rows):
             break
     return Estimate(value, error + 1e-15 * np.abs(value))
@@ -110,8 +113,8 @@ def _first_cells(trace: Trace, edges: FloatArray, n_rows: int) -> _Cells:
 
 def _integrals(
     cells: _Cells, density: Callable[[FloatArray], FloatArray]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return ∫μ(g + ℓ), ∫μ and what is in doubt about the first, on every cell."""
+) -> tuple[FloatArray, FloatArray]:
+    """Return ∫μ(g + ℓ) on every cell, and what is in doubt about it."""
     h = cells.right - cells.left
     m0, m1, m2, m3 = _moments(cells.left, cells.right, density)
     (z0, l0, g0, d0), (z1, l1, g1, d1) = cells.start, cells.end
@@ -129,7 +132,7 @@ def _integrals(
     integral += 0.5 * (e1 - e0) * m2 / h**2 + (e0 + e1 - 2.0 * (g1 - g0)) * m3 / h**3
     integral += mean * m0 + slope * m1
     # Where the two formulas for mean ℓ differ by κ, the better one errs like κ².
-    return integral, m0, np.minimum(roughness, 1.0) ** 2 * m0
+    return integral, np.minimum(roughness, 1.0) ** 2 * m0
 
 
 def _moments(
@@ -146,42 +149,73 @@ def _moments(
     return np.stack([(weighted * offset**k).sum(1)[again] for k in range(4)])
 
 
-def integrate_density(
-    log_density: Callable[[Rows, FloatArray], FloatArray], edges: FloatArray, tolerance: float
+def density_mass(
+    locate: Callable[[Rows, FloatArray], tuple[FloatArray, FloatArray]],
+    cdf: Callable[[FloatArray], FloatArray],
+    edges: FloatArray,
+    tolerance: float,
 ) -> Estimate:
-    """Return ∫ p̂ for every row of edges (n, E), p̂ log-linear in cells halved until it is."""
-    n, panels = len(edges), edges.shape[1] - 1
-    every = np.repeat(np.arange(n), panels + 1)
-    at = log_density(every, edges.ravel()).reshape(edges.shape)
-    rows, span = np.repeat(np.arange(n), panels), edges[:, -1] - edges[:, 0]
-    left, right = edges[:, :-1].ravel(), edges[:, 1:].ravel()
-    start, end = at[:, :-1].ravel(), at[:, 1:].ravel()
+    """Return ∫ p̂ between the images of the first and last of `edges` (n, E), shape (n,).
+
+    Cells are halved at T, where p̂ is spread evenly, until ∫ p̂ on each, p̂ log-linear in x, is
+    the mass that the flow carries there. The error is what they still differ by, or all of the
+    mass carried where that is less: in peaks so narrow that floats do not resolve them.
+
+    Args:
+        locate: gives x and log p̂(x) at t of points of row r at T.
+        cdf: the distribution function at T.
+        edges: cells at T.
+        tolerance: of each mass.
+    """
+    n, n_cells = len(edges), edges.shape[1] - 1
+    x, log_p = locate(np.repeat(np.arange(n), n_cells + 1), edges.ravel())
+    ends = np.stack([edges, x.reshape(edges.shape), log_p.reshape(edges.shape)])
+    rows = np.repeat(np.arange(n), n_cells)
+    start, end = ends[..., :-1].reshape(3, -1), ends[..., 1:].reshape(3, -1)
     value, error = np.zeros(n), np.zeros(n)
-    parent = _log_linear(left, right, start, end)
     for halving in range(_MOST_HALVINGS + 1):
-        middle = 0.5 * (left + right)
-        at = log_density(rows, middle)
-        first, second = _log_linear(left, middle, start, at), _log_linear(middle, right, at, end)
-        gap = np.abs(first + second - parent)
-        share = 0.5 * tolerance * (first + second + (right - left) / span[rows])
-        done = (gap <= share) | (halving == _MOST_HALVINGS)
-        value += np.bincount(rows[done], (first + second)[done], n)
+        carried = cdf(end[0]) - cdf(start[0])
+        narrow = end[1] - start[1] <= _RESOLVED * np.maximum(np.abs(start[1]), np.abs(end[1]))
+        mass = _log_linear(start, end)
+        gap = np.abs(mass - carried)
+        lost = narrow | (gap > carried)
+        mass, gap = np.where(lost, carried, mass), np.where(lost, carried, gap)
+        last = halving == _MOST_HALVINGS
+        done = narrow | _settled(rows, gap, np.maximum(tolerance - error, 0.0), last=last)
+        value += np.bincount(rows[done], mass[done], n)
         error += np.bincount(rows[done], gap[done], n)
-        todo = ~done
-        left, right = (
-            np.concatenate([left[todo], middle[todo]]),
-            np.concatenate([middle[todo], right[todo]]),
-        )
-        start, end = np.concatenate([start[todo], at[todo]]), np.concatenate([at[todo], end[todo]])
-        parent = np.concatenate([first[todo], second[todo]])
-        rows = np.concatenate([rows[todo], rows[todo]])
+        rows, start, end = rows[~done], start[:, ~done], end[:, ~done]
         if not len(rows):
             break
+        middle = 0.5 * (start[0] + end[0])
+        at = np.stack([middle, *locate(rows, middle)])
+        rows = np.concatenate([rows, rows])
+        start, end = np.concatenate([start, at], axis=1), np.concatenate([at, end], axis=1)
     return Estimate(value, error + 1e-15 * value)
 
 
-def _log_linear(
-    left: FloatArray, right: FloatArray, start: FloatArray, end: FloatArray
-) -> FloatArray:
-    """Return ∫ exp of the line from (left, start) to (right, end)."""
-    return (right - left) * np.exp(np.maximum(start, end)) * phi1(-np.abs(end - start))
+def _log_linear(start: FloatArray, end: FloatArray) -> FloatArray:
+    """Return ∫ p̂ between points (3, P) of (·, x, log p̂), log p̂ linear in x."""
+    (_, x0, l0), (_, x1, l1) = start, end
+    return (x1 - x0) * np.exp(np.maximum(l0, l1)) * phi1(-np.abs(l1 - l0))
+
+
+def _settled(rows: Rows, gap: FloatArray, budget: FloatArray, *, last: bool) -> NDArray[np.bool_]:
+    """Say which cells need no more halving, given their errors and what each row may still err by.
+
+    All, if a row can afford it; else those of least error, up to half of what is left.
+    """
+    if last:
+        return np.ones(len(rows), dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.nan_to_num(np.minimum(gap / budget[rows], 2.0), nan=2.0)
+    order = np.lexsort((relative, rows))
+    spent = np.cumsum(relative[order])
+    first = np.searchsorted(rows[order], np.arange(len(budget)))
+    before = np.append(0.0, spent)[first]
+    total = np.bincount(rows, relative, len(budget))
+    limit = np.where(total <= 1.0, 1.0 + 1e-9, 0.5)
+    crowded = np.bincount(rows, minlength=len(budget)) > _MOST_CELLS
+    settled = np.empty(len(rows), dtype=bool)
+    settled[order] = spent - before[rows[order]] <= limit[rows[order]]
+    return settled | crowded[rows]

@@ -18,7 +18,7 @@ from ..reference import Domain, Reference
 from ..time_grids import time_grid
 from ..validation import FloatArray, count, finite_array
 from .characteristics import Characteristics, characteristics_of
-from .flow_quadrature import Rows, integrate_along, integrate_density
+from .flow_quadrature import Rows, density_mass, integrate_along
 from .transported import TransportedDensity
 
 # Steps tried first and last when the density chooses them itself.
@@ -77,7 +77,7 @@ class ProbabilityFlowDensity(TransportedDensity):
         if self.n_steps is not None and count("n_steps", self.n_steps, 2) % 2:
             raise ArgumentError(f"n_steps must be even, got {self.n_steps}")
         if self._bounded:
-            self._require_mass(np.diff(self.cdf(self.domain)).ravel())
+            self._check_domain()
 
     @property
     def order(self) -> int:
@@ -97,22 +97,33 @@ class ProbabilityFlowDensity(TransportedDensity):
     @cached_property
     def hull(self) -> Domain:
         """An interval that holds all of the mass at every training time."""
-        return float(self._mass_edges.min()), float(self._mass_edges.max())
+        self._need_line("an interval of the mass")
+        ends = np.array(self._prior.domain(_MASS_WIDTHS))
+        image = self._images(np.arange(self._n_rows), ends, self._bulk_choice[0])
+        return float(image.min()), float(image.max())
 
     @cached_property
     def mass(self) -> Estimate:
         """∫ p̂ over the domain, shape (…): one on the line.
 
-        p̂ is integrated from its log density, on cells that start as images of cells of the prior,
-        so that no peak is missed. The same mass is a difference of `cdf`, which knows nothing of
-        the divergence: what the two differ by, if it is more, is the error.
+        p̂ is integrated from its log density. The flow itself carries that mass from T, which
+        knows nothing of the divergence: what the two differ by, cell by cell, is the error.
         """
-        edges = np.clip(self._mass_edges, *self.domain)
-        quadrature = integrate_density(self.log_density_of, edges, _CELLS_SHARE * self.tolerance)
-        by_cdf = np.diff(self.cdf(self.domain)).ravel() if self._bounded else 1.0
-        error = quadrature.error + self._bulk_choice[1] * quadrature.value
-        gap = np.abs(quadrature.value - by_cdf)
-        return self._estimate("mass", quadrature.value, np.maximum(error, gap))
+
+        def locate(rows: Rows, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+            x, _ = self._follow(rows, start, self._bulk_choice[0][rows], back=True)
+            return x, self.log_density_of(rows, x)
+
+        low, high = self._prior.domain(_MASS_WIDTHS)
+        ends = np.tile([low, high], (self._n_rows, 1))
+        if self._bounded:
+            rows, points, _ = self._points(self.domain)
+            end, _ = self._follow(rows, points, self._bulk_choice[0][rows])
+            ends = np.clip(end.reshape(-1, 2), low, high)
+        edges = np.linspace(*ends.T, _PANELS + 1, axis=1)
+        mass = density_mass(locate, self._prior.cdf, edges, _CELLS_SHARE * self.tolerance)
+        step_error = self._bulk_choice[1] * mass.value if self._bounded else 0.0
+        return self._estimate("mass", mass.value, mass.error + step_error)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
@@ -122,40 +133,68 @@ class ProbabilityFlowDensity(TransportedDensity):
     def log_density_error(self, x: ArrayLike) -> FloatArray:
         """Return the estimated absolute error of log p̂(x), shaped as `log_density`."""
         rows, points, shape = self._points(x)
-        steps = self._bulk_choice[0]
+        steps = self._bulk_choice[0][rows]
         change = self._transport(rows, points, steps) - self._transport(rows, points, steps // 2)
         return (max(1.0, self._share) * np.abs(change)).reshape(shape)
 
     def log_density_of(self, rows: Rows, x: FloatArray) -> FloatArray:
         """Return log p̂ of the training time rows[i] (a flat index) at x[i], shape (P,)."""
-        return self._transport(rows, x, self._bulk_choice[0])
+        return self._transport(rows, x, self._bulk_choice[0][rows])
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return P̂(X ≤ x) = Π(X(x)), shape (…) + x.shape: the flow keeps order on the line."""
         self._need_line("cdf")
         rows, points, shape = self._points(x)
-        end, _ = self._follow(rows, points, self._bulk_choice[0])
+        end, _ = self._follow(rows, points, self._bulk_choice[0][rows])
         return self._prior.cdf(end).reshape(shape)
 
     def _mean_under(self, reference: Reference) -> Estimate:
-        """Return E_p[log p̂]; the error adds that of the steps to that of the cells."""
-        steps, step_error = self._choose_steps(
-            lambda rows, n: self._mean_change(reference, rows, n)
-        )
+        """Return E_p[log p̂]; the error adds that of the steps to that of the cells.
 
-        def trace(rows: Rows, x: FloatArray) -> tuple[FloatArray, ...]:
-            end, log_slope = self._follow(rows, x, steps)
+        The error of the steps is judged twice: by log p̂ at points, and by the mean itself.
+        """
+        steps, pointwise = self._choose_under(reference)
+        rows, value, error = np.arange(self._n_rows), np.empty(len(steps)), np.empty(len(steps))
+        coarse = self._mean_of(reference, rows, steps // 2, cells=2.0 * _CELLS_SHARE).value
+        while len(rows):
+            fine = self._mean_of(reference, rows, steps[rows])
+            change = self._share * np.abs(fine.value - coarse)
+            value[rows], error[rows] = fine.value, fine.error + np.maximum(change, pointwise[rows])
+            again = (change > _STEPS_SHARE * self.tolerance) & (2 * steps[rows] <= _MOST_STEPS)
+            if self.n_steps is not None:
+                break
+            rows, coarse = rows[again], fine.value[again]
+            steps[rows] *= 2
+        return self._estimate("E log p", value, error)
+
+    def _mean_of(
+        self,
+        reference: Reference,
+        rows: Rows,
+        steps: NDArray[np.int64],
+        cells: float = _CELLS_SHARE,
+    ) -> Estimate:
+        """Return E_p[log p̂] of some rows in given steps; its error is the cells' share at most."""
+
+        def trace(which: Rows, x: FloatArray) -> tuple[FloatArray, ...]:
+            end, log_slope = self._follow(rows[which], x, steps[which])
             slope = self._prior.score(end) * np.exp(log_slope)
             return end, log_slope, self._prior.log_density(end), slope
 
-        integral = integrate_along(
+        return integrate_along(
             trace,
             lambda x: np.exp(reference.log_density(x)),
             reference.edges,
-            self._n_rows,
-            _CELLS_SHARE * self.tolerance,
+            len(rows),
+            cells * self.tolerance,
         )
-        return self._estimate("E log p", integral.value, integral.error + step_error)
+
+    def _check_domain(self) -> None:
+        rows, points, _ = self._points(self.domain)
+        end, _ = self._follow(rows, points, np.full(len(rows), self.n_steps or _FIRST_STEPS))
+        mass = np.diff(self._prior.cdf(end.reshape(-1, 2))).ravel()
+        # Paths that so few steps lose are left to the solve itself.
+        self._require_mass(np.nan_to_num(mass, nan=1.0))
 
     def _estimate(self, name: str, value: FloatArray, error: FloatArray) -> Estimate:
         missed = ~(error <= self.tolerance)
@@ -191,10 +230,10 @@ class ProbabilityFlowDensity(TransportedDensity):
     def _follow(
         self, rows: Rows, x: FloatArray, steps: NDArray[np.int64], *, back: bool = False
     ) -> tuple[FloatArray, FloatArray]:
-        """Return where x ends and the log slope of the map, row r in steps[r] steps."""
-        end, log_jacobian, taken = np.empty(x.shape), np.empty(len(x)), steps[rows]
-        for n in np.unique(taken):
-            here = np.flatnonzero(taken == n)
+        """Return where x ends and the log slope of the map, x[i] in steps[i] steps."""
+        end, log_jacobian = np.empty(x.shape), np.empty(len(x))
+        for n in np.unique(steps):
+            here = np.flatnonzero(steps == n)
             times = time_grid("log", self.sde, self.t, int(n))
             # Too few steps may overflow: the result is then not finite, and more are taken.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -203,7 +242,7 @@ class ProbabilityFlowDensity(TransportedDensity):
         return end, log_jacobian
 
     def _transport(self, rows: Rows, x: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
-        """Return log p̂ at x, row r in steps[r] steps."""
+        """Return log p̂ at x, x[i] in steps[i] steps."""
         end, log_jacobian = self._follow(rows, x, steps)
         with np.errstate(over="ignore", invalid="ignore"):
             return self._prior.log_density(end) + log_jacobian
@@ -223,6 +262,15 @@ class ProbabilityFlowDensity(TransportedDensity):
             raise ArgumentError("score must keep the flow finite, paths leave it at some time τ")
         return steps, error
 
+    def _choose_under(self, reference: Reference) -> Choice:
+        """Choose the steps by the mean change of log p̂ under a law."""
+        x, weights = composite_gauss_legendre(_PROBES_PER_PANEL, reference.edges)
+        p = np.exp(reference.log_density(x)) * weights
+        x, p = x[p > 0], p[p > 0]
+        return self._choose_steps(
+            lambda rows, n: self._change(rows, np.tile(x, (len(rows), 1)), n) @ p
+        )
+
     def _change(self, rows: Rows, x: FloatArray, n: int) -> FloatArray:
         """Return |log p̂ − log p̂ with n/2 steps| of rows (k,) at x (k, N) or (k, N, d): (k, N)."""
         every, points = np.repeat(rows, x.shape[1]), x.reshape(-1, *x.shape[2:])
@@ -230,21 +278,13 @@ class ProbabilityFlowDensity(TransportedDensity):
         change = np.full(len(points), np.inf)
         if finite.any():
             fine, coarse = (
-                self._transport(every[finite], points[finite], np.full(self._n_rows, k))
+                self._transport(every[finite], points[finite], np.full(finite.sum(), k))
                 for k in (n, n // 2)
             )
             with np.errstate(invalid="ignore"):
                 change[finite] = np.abs(fine - coarse)
         change[np.isnan(change)] = np.inf
         return change.reshape(x.shape[:2])
-
-    def _mean_change(self, reference: Reference, rows: Rows, n: int) -> FloatArray:
-        """Return the mean change of log p̂ under a law when n/2 steps become n, (k,)."""
-        x, weights = composite_gauss_legendre(_PROBES_PER_PANEL, reference.edges)
-        p = np.exp(reference.log_density(x)) * weights
-        counts = p > 0
-        change = self._change(rows, np.tile(x[counts], (len(rows), 1)), n)
-        return change @ p[counts]
 
     @cached_property
     def _bulk_choice(self) -> Choice:
@@ -270,7 +310,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             start = self._prior.sample(_PROBES, np.random.default_rng(0))
         else:
             start = np.array(self._prior.domain(_BULK_WIDTHS))
-        image = self._images(rows, start, np.full(self._n_rows, n))
+        image = self._images(rows, start, np.full(len(rows), n))
         if d > 1:
             return image
         return image[:, :1] + np.diff(image) * np.linspace(0.0, 1.0, _PROBES)
@@ -278,12 +318,6 @@ class ProbabilityFlowDensity(TransportedDensity):
     def _images(self, rows: Rows, start: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
         """Return where points of the prior (N,) or (N, d) come to lie at t, (k, N) or (k, N, d)."""
         tiled = np.tile(start, (len(rows),) + (1,) * (start.ndim - 1))
-        end, _ = self._follow(np.repeat(rows, len(start)), tiled, steps, back=True)
+        every, steps = np.repeat(rows, len(start)), np.repeat(steps, len(start))
+        end, _ = self._follow(every, tiled, steps, back=True)
         return end.reshape(len(rows), *start.shape)
-
-    @cached_property
-    def _mass_edges(self) -> FloatArray:
-        """Edges at t of panels that hold the mass of each row: images of the prior's, (n, E)."""
-        self._need_line("an interval of the mass")
-        start = np.linspace(*self._prior.domain(_MASS_WIDTHS), _PANELS + 1)
-        return np.sort(self._images(np.arange(self._n_rows), start, self._bulk_choice[0]), axis=1)
