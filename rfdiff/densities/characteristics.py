@@ -5,7 +5,7 @@ Two integrators behind one face. ReLU in one dimension: steps that stop at every
 score is smooth; kinks in d ≥ 2 leave order 1 for the divergence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
@@ -19,8 +19,10 @@ from ..score import RandomFeatureScore, Score, members
 from ..sde import ForwardSDE
 from ..validation import FloatArray, memory
 
-# Steps handed to the kernel at once: bounds the sorted arrays at 22 kB per feature.
-_BLOCK = 256
+# Steps handed to the kernel at once, and the bytes of each for a feature.
+_BLOCK, _STEP_BYTES = 256, 104
+# Bytes of blocks that are kept for the next points to be carried along the same times.
+_KEPT_BYTES = 1 << 28
 # A feature flatter than this has its kink at infinity: a function of time alone.
 _FLAT = 1e-100
 # Points that share one pass over the kinks; fixed, so results do not depend on threads.
@@ -56,6 +58,7 @@ class RectifiedCharacteristics:
     score: RandomFeatureScore
     sde: ForwardSDE
     order: int = 3
+    _kept: dict[bytes, tuple[Any, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def _sloped(self) -> NDArray[np.intp]:
@@ -80,6 +83,16 @@ class RectifiedCharacteristics:
 
     def _steps(self, thetas: FloatArray, times: FloatArray) -> tuple[Any, ...]:
         """The arguments of the kernel for the steps between `times`."""
+        kinks, drift, gain, left, offsets = self._layout(times)
+        w, shape = self.score.features.W[:, 0], (len(thetas), *drift.shape)
+        left_bias = np.ascontiguousarray(thetas @ offsets.T).reshape(shape)
+        return (*kinks, drift, gain, thetas @ (left * w), left_bias)
+
+    def _layout(self, times: FloatArray) -> tuple[Any, ...]:
+        """What the steps between `times` owe to the features alone: kept, while there is room."""
+        key = times.tobytes()
+        if key in self._kept:
+            return self._kept[key]
         features, sde, h = self.score.features, self.sde, np.diff(times)[:, None]
         at = np.stack([times[:-1], 0.5 * (times[1:] + times[:-1]), times[1:]], axis=1)
         w, biases = features.W[:, 0], features.biases(at)
@@ -87,20 +100,22 @@ class RectifiedCharacteristics:
         left[self._sloped] = w[self._sloped] < 0
         flat = np.maximum(biases, 0.0)
         flat[..., self._sloped] = 0.0
-        left_bias = (left * biases + flat).reshape(-1, features.width) @ thetas.T
-        return (
-            *_sorted_kinks(w[self._sloped], np.ascontiguousarray(biases[..., self._sloped])),
+        layout = (
+            _sorted_kinks(w[self._sloped], np.ascontiguousarray(biases[..., self._sloped])),
             h * sde.drift(at),
             0.5 * h * sde.diffusion_squared(at) * features.output_scale(at),
-            thetas @ (left * w),
-            np.ascontiguousarray(left_bias.T).reshape(len(thetas), *at.shape),
+            left,
+            (left * biases + flat).reshape(-1, features.width),
         )
+        if (len(self._kept) + 1) * _BLOCK * features.width * _STEP_BYTES <= _KEPT_BYTES:
+            self._kept[key] = layout
+        return layout
 
 
 def _sorted_kinks(w: FloatArray, biases: FloatArray) -> tuple[Any, ...]:
     """Return order, jump, bias, kinks, ahead and behind of the kernels for biases (n, 3, m)."""
     shape = len(biases), len(w)
-    memory("the kinks of the probability flow", 80.0 * shape[0] * shape[1])
+    memory("the kinks of the probability flow", _STEP_BYTES * shape[0] * shape[1])
     arrays = (
         np.empty(shape, np.int64), np.empty(shape), np.empty((*shape, 3)), np.empty((*shape, 3)),
         np.empty(shape), np.empty(shape),

@@ -32,7 +32,7 @@ _RESOLVED = 1e-9
 # Differences between the two formulas for mean ℓ beyond which the logarithm is not trusted.
 _ROUGH = 0.5
 # Initial cells in each of the caller's panels.
-_CELLS = 4
+_CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -76,35 +76,48 @@ def integrate_along(
         density: μ, a probability density.
         panels: edges (E,) of panels that resolve μ.
         n_rows: number of maps.
-        tolerance: of each integral.
+        tolerance: of each integral. A cell may err by its share, half by mass, half by width.
     """
-    edges = np.unique(np.concatenate([
-        np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)
-    ]))  # fmt: skip
     value, error = np.zeros(n_rows), np.zeros(n_rows)
-    cells = _first_cells(trace, edges, n_rows)
-    parent, _ = _integrals(cells, density)
+    cells = _first_cells(trace, panels, n_rows)
+    parent, mass, _ = _integrals(cells, density)
     for halving in range(_MOST_HALVINGS + 1):
         n = len(cells.rows)
         halves = cells.halves(trace)
-        part, doubt = _integrals(halves, density)
+        part, part_mass, doubt = _integrals(halves, density)
         total = part[:n] + part[n:]
         # Halving divides the error by eight at a kink of ℓ, and by two at a cliff.
         gap = 0.5 * np.abs(total - parent) + doubt[:n] + doubt[n:]
-        done = _settled(cells.rows, gap, tolerance - error, last=halving == _MOST_HALVINGS)
+        width = (cells.right - cells.left) / (panels[-1] - panels[0])
+        done = gap <= 0.5 * tolerance * (mass + width)
+        done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
         value += np.bincount(cells.rows[done], total[done], n_rows)
         error += np.bincount(cells.rows[done], gap[done], n_rows)
         again = np.concatenate([~done, ~done])
-        cells, parent = halves[again], part[again]
+        cells, parent, mass = halves[again], part[again], part_mass[again]
         if not len(cells.rows):
             break
     return Estimate(value, error + 1e-15 * np.abs(value))
 
 
-def _first_cells(trace: Trace, edges: FloatArray, n_rows: int) -> _Cells:
-    every = np.repeat(np.arange(n_rows), len(edges))
+def first_integrals(
+    trace: Trace, density: Callable[[FloatArray], FloatArray], panels: FloatArray, n_rows: int
+) -> FloatArray:
+    """Return ∫ μ(y) (g(y) + ℓ(y)) dy on each of the cells that `integrate_along` starts from.
+
+    Shape (n_rows, cells): what two traces differ by on cells is no matter of their fineness.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        value, _, _ = _integrals(_first_cells(trace, panels, n_rows), density)
+    return value.reshape(n_rows, -1)
+
+
+def _first_cells(trace: Trace, panels: FloatArray, n_rows: int) -> _Cells:
+    edges = np.unique(np.concatenate([
+        np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)
+    ]))  # fmt: skip
+    every, n = np.repeat(np.arange(n_rows), len(edges)), len(edges) - 1
     at = np.stack(trace(every, np.tile(edges, n_rows))).reshape(4, n_rows, len(edges))
-    n = len(edges) - 1
     return _Cells(
         np.repeat(np.arange(n_rows), n), np.tile(edges[:-1], n_rows), np.tile(edges[1:], n_rows),
         at[:, :, :-1].reshape(4, -1), at[:, :, 1:].reshape(4, -1),
@@ -113,8 +126,8 @@ def _first_cells(trace: Trace, edges: FloatArray, n_rows: int) -> _Cells:
 
 def _integrals(
     cells: _Cells, density: Callable[[FloatArray], FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Return ∫μ(g + ℓ) on every cell, and what is in doubt about it."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return ∫μ(g + ℓ), ∫μ and what is in doubt about the first, on every cell."""
     h = cells.right - cells.left
     m0, m1, m2, m3 = _moments(cells.left, cells.right, density)
     (z0, l0, g0, d0), (z1, l1, g1, d1) = cells.start, cells.end
@@ -131,8 +144,9 @@ def _integrals(
     integral += (1.5 * (g1 - g0) - 0.25 * (e0 + e1)) * m1 / h
     integral += 0.5 * (e1 - e0) * m2 / h**2 + (e0 + e1 - 2.0 * (g1 - g0)) * m3 / h**3
     integral += mean * m0 + slope * m1
-    # Where the two formulas for mean ℓ differ by κ, the better one errs like κ².
-    return integral, np.minimum(roughness, 1.0) ** 2 * m0
+    # A bump of ℓ that moves its mean by κ off the chord adds up to κ²/6 + κ rise/6 to ln Δz/Δy.
+    kappa = np.minimum(roughness, 1.0)
+    return integral, m0, kappa * (kappa + np.minimum(np.abs(rise), 3.0) / 6.0) * m0
 
 
 def _moments(
@@ -172,7 +186,7 @@ def density_mass(
     ends = np.stack([edges, x.reshape(edges.shape), log_p.reshape(edges.shape)])
     rows = np.repeat(np.arange(n), n_cells)
     start, end = ends[..., :-1].reshape(3, -1), ends[..., 1:].reshape(3, -1)
-    value, error = np.zeros(n), np.zeros(n)
+    span, value, error = edges[:, -1] - edges[:, 0], np.zeros(n), np.zeros(n)
     for halving in range(_MOST_HALVINGS + 1):
         carried = cdf(end[0]) - cdf(start[0])
         narrow = end[1] - start[1] <= _RESOLVED * np.maximum(np.abs(start[1]), np.abs(end[1]))
@@ -180,8 +194,9 @@ def density_mass(
         gap = np.abs(mass - carried)
         lost = narrow | (gap > carried)
         mass, gap = np.where(lost, carried, mass), np.where(lost, carried, gap)
-        last = halving == _MOST_HALVINGS
-        done = narrow | _settled(rows, gap, np.maximum(tolerance - error, 0.0), last=last)
+        width = (end[0] - start[0]) / span[rows]
+        done = narrow | (gap <= 0.5 * tolerance * (carried + width))
+        done |= _crowded(rows) | (halving == _MOST_HALVINGS)
         value += np.bincount(rows[done], mass[done], n)
         error += np.bincount(rows[done], gap[done], n)
         rows, start, end = rows[~done], start[:, ~done], end[:, ~done]
@@ -200,22 +215,6 @@ def _log_linear(start: FloatArray, end: FloatArray) -> FloatArray:
     return (x1 - x0) * np.exp(np.maximum(l0, l1)) * phi1(-np.abs(l1 - l0))
 
 
-def _settled(rows: Rows, gap: FloatArray, budget: FloatArray, *, last: bool) -> NDArray[np.bool_]:
-    """Say which cells need no more halving, given their errors and what each row may still err by.
-
-    All, if a row can afford it; else those of least error, up to half of what is left.
-    """
-    if last:
-        return np.ones(len(rows), dtype=bool)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.nan_to_num(np.minimum(gap / budget[rows], 2.0), nan=2.0)
-    order = np.lexsort((relative, rows))
-    spent = np.cumsum(relative[order])
-    first = np.searchsorted(rows[order], np.arange(len(budget)))
-    before = np.append(0.0, spent)[first]
-    total = np.bincount(rows, relative, len(budget))
-    limit = np.where(total <= 1.0, 1.0 + 1e-9, 0.5)
-    crowded = np.bincount(rows, minlength=len(budget)) > _MOST_CELLS
-    settled = np.empty(len(rows), dtype=bool)
-    settled[order] = spent - before[rows[order]] <= limit[rows[order]]
-    return settled | crowded[rows]
+def _crowded(rows: Rows) -> NDArray[np.bool_]:
+    """Say which cells belong to a row that has too many of them to go on."""
+    return np.bincount(rows)[rows] > _MOST_CELLS

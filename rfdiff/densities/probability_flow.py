@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import AccuracyWarning, ArgumentError
 from ..estimate import Estimate
-from ..quadrature import composite_gauss_legendre
 from ..reference import Domain, Reference
 from ..time_grids import time_grid
 from ..validation import FloatArray, count, finite_array
 from .characteristics import Characteristics, characteristics_of
-from .flow_quadrature import Rows, density_mass, integrate_along
+from .flow_quadrature import Rows, Trace, density_mass, first_integrals, integrate_along
 from .transported import TransportedDensity
 
 # Steps tried first and last when the density chooses them itself.
@@ -29,7 +28,7 @@ _STEPS_SHARE, _CELLS_SHARE = 0.25, 0.75
 # Widths of the prior whose images hold the mass, and its bulk, on which steps are chosen.
 _MASS_WIDTHS, _BULK_WIDTHS = 8.0, 2.0
 _PANELS = 96
-_PROBES, _PROBES_PER_PANEL = 96, 8
+_PROBES = 96
 
 # A number of steps and an error for each of some rows.
 Choice = tuple[NDArray[np.int64], FloatArray]
@@ -149,45 +148,36 @@ class ProbabilityFlowDensity(TransportedDensity):
         return self._prior.cdf(end).reshape(shape)
 
     def _mean_under(self, reference: Reference) -> Estimate:
-        """Return E_p[log p̂]; the error adds that of the steps to that of the cells.
+        """Return E_p[log p̂]; the error adds that of the steps to that of the cells."""
+        rows, panels = np.arange(self._n_rows), reference.edges
 
-        The error of the steps is judged twice: by log p̂ at points, and by the mean itself.
-        """
-        steps, pointwise = self._choose_under(reference)
-        rows, value, error = np.arange(self._n_rows), np.empty(len(steps)), np.empty(len(steps))
-        coarse = self._mean_of(reference, rows, steps // 2, cells=2.0 * _CELLS_SHARE).value
-        while len(rows):
-            fine = self._mean_of(reference, rows, steps[rows])
-            change = self._share * np.abs(fine.value - coarse)
-            value[rows], error[rows] = fine.value, fine.error + np.maximum(change, pointwise[rows])
-            again = (change > _STEPS_SHARE * self.tolerance) & (2 * steps[rows] <= _MOST_STEPS)
-            if self.n_steps is not None:
-                break
-            rows, coarse = rows[again], fine.value[again]
-            steps[rows] *= 2
-        return self._estimate("E log p", value, error)
+        def density(x: FloatArray) -> FloatArray:
+            return np.exp(reference.log_density(x))
 
-    def _mean_of(
-        self,
-        reference: Reference,
-        rows: Rows,
-        steps: NDArray[np.int64],
-        cells: float = _CELLS_SHARE,
-    ) -> Estimate:
-        """Return E_p[log p̂] of some rows in given steps; its error is the cells' share at most."""
+        def mean_change(rows: Rows, n: int) -> FloatArray:
+            fine, coarse = (
+                first_integrals(
+                    self._trace(rows, np.full(len(rows), k)), density, panels, len(rows)
+                )
+                for k in (n, n // 2)
+            )
+            return np.nan_to_num(np.abs(fine - coarse).sum(1), nan=np.inf)
+
+        steps, step_error = self._choose_steps(mean_change)
+        integral = integrate_along(
+            self._trace(rows, steps), density, panels, len(rows), _CELLS_SHARE * self.tolerance
+        )
+        return self._estimate("E log p", integral.value, integral.error + step_error)
+
+    def _trace(self, rows: Rows, steps: NDArray[np.int64]) -> Trace:
+        """Return the map of some rows from t to T in given steps, with log π at its end."""
 
         def trace(which: Rows, x: FloatArray) -> tuple[FloatArray, ...]:
             end, log_slope = self._follow(rows[which], x, steps[which])
             slope = self._prior.score(end) * np.exp(log_slope)
             return end, log_slope, self._prior.log_density(end), slope
 
-        return integrate_along(
-            trace,
-            lambda x: np.exp(reference.log_density(x)),
-            reference.edges,
-            len(rows),
-            cells * self.tolerance,
-        )
+        return trace
 
     def _check_domain(self) -> None:
         rows, points, _ = self._points(self.domain)
@@ -261,15 +251,6 @@ class ProbabilityFlowDensity(TransportedDensity):
         if not np.isfinite(error).all():
             raise ArgumentError("score must keep the flow finite, paths leave it at some time τ")
         return steps, error
-
-    def _choose_under(self, reference: Reference) -> Choice:
-        """Choose the steps by the mean change of log p̂ under a law."""
-        x, weights = composite_gauss_legendre(_PROBES_PER_PANEL, reference.edges)
-        p = np.exp(reference.log_density(x)) * weights
-        x, p = x[p > 0], p[p > 0]
-        return self._choose_steps(
-            lambda rows, n: self._change(rows, np.tile(x, (len(rows), 1)), n) @ p
-        )
 
     def _change(self, rows: Rows, x: FloatArray, n: int) -> FloatArray:
         """Return |log p̂ − log p̂ with n/2 steps| of rows (k,) at x (k, N) or (k, N, d): (k, N)."""
