@@ -1,6 +1,7 @@
 """Benchmarks: ratios measured in one run, each against a floor or a yardstick and its target.
 
-Usage: python scripts/bench.py [exact] [memory] [yardsticks] [sampling] [sweeps]   (all by default)
+Usage: python scripts/bench.py [exact] [memory] [yardsticks] [densities] [sampling] [sweeps]
+       (all by default)
 
 Every row is: what was timed / against what, the ratio, and the target it should meet. Timings are
 the best of several repetitions, since machines are shared and noisy; compare ratios, not seconds.
@@ -13,6 +14,7 @@ import textwrap
 import time
 from collections.abc import Callable
 
+import bench_densities
 import bench_sampling
 import bench_sweeps
 import numpy as np
@@ -151,6 +153,11 @@ def _eigh_of(m: int) -> Callable[[], object]:
     return lambda: scipy.linalg.eigh(gram, driver="evd")
 
 
+def densities() -> None:
+    """Whole KL curves of the transported densities against LAPACK, and their estimated errors."""
+    bench_densities.densities()
+
+
 def sampling() -> None:
     """What samples cost beyond their random numbers."""
     bench_sampling.sampling()
@@ -165,6 +172,7 @@ SECTIONS = {
     "exact": exact,
     "memory": memory,
     "yardsticks": yardsticks,
+    "densities": densities,
     "sampling": sampling,
     "sweeps": sweeps,
 }

@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
+from bench_rows import row
 
 import rfdiff
-
-Row = Callable[[str, float, str, str], None]
 
 TAU = np.logspace(0, 10, 100)
 METHODS = ("reverse-sde", "probability-flow")
@@ -27,7 +26,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def densities(row: Row) -> None:
+def densities() -> None:
     """Print, for each density, its time over that of `eigh`, and its largest estimated error."""
     gram = rfdiff.train_exact(1.0, n=1000, m=1024).quadratic.gram
     run = rfdiff.train_exact(TAU, n=1000, m=512)
@@ -55,4 +54,4 @@ def densities(row: Row) -> None:
 
 
 if __name__ == "__main__":
-    densities(lambda what, ratio, target, detail: print(f"{what}: {ratio:.3g} ({target}) {detail}"))
+    densities()
