@@ -199,7 +199,7 @@ class TestCharacteristics:
         score, x = run.learned_score(1e4), np.linspace(-5.0, 5.0, 41)
         fine = carried(RectifiedCharacteristics(score, SDE), x, rising(2048))
         aware, blind = (
-            carried(kind(score, SDE), x, rising(64))
+            carried(kind(score, SDE), x, rising(128))
             for kind in (RectifiedCharacteristics, SmoothCharacteristics)
         )
 
