@@ -128,9 +128,10 @@ class BoundsExperiment:
                 *(line for axis, found in self.scans.items() for line in found.lines(axis)),
                 "",
                 *(
-                    _rate_line(setting, found, settings.sizes[-1])
+                    _rate_line(1, f"n = m, {setting}", found)
                     for setting, found in self.together.items()
                 ),
+                _rate_line(2, "μ", self.distance),
                 "",
                 verdict_table(self.verdicts()),
             ]
@@ -243,17 +244,18 @@ def _verdict(panel: str, quantity: str, x: Any, values: Any) -> Verdict:
     return Verdict(quantity, predicted, fit_power_law(x, values.T), kind)
 
 
-def _rate_line(setting: str, found: Scan, size: int) -> str:
-    """Say how well Theorem 1's rate function describes the bound, and where it is lowest."""
-    fit = found.theorem_1()
-    lowest, measured = float(fit.rate.best_time(size, size)), found.tau[found.curves[-1].argmin()]
-    best = f"it is lowest at τ = {lowest:.1e} for n = m = {size}, measured {measured:.1e}"
+def _rate_line(number: int, axis: str, found: Scan) -> str:
+    """Say how well a theorem's rate function describes the bound, and where it is lowest."""
+    fit = found.theorem(number)
+    n, m, mu = (float(part[-1]) for part in (found.n, found.m, found.x))
+    lowest, measured = float(fit.rate.best_time(n, m, mu)), found.tau[found.curves[-1].argmin()]
+    best = f"its best τ at the end of the axis is {lowest:.1e}, measured {measured:.1e}"
     if not np.isfinite(lowest):
         best = "the terms that grow with τ are fitted as zero"
     return (
-        f"Theorem 1's function with fitted constants, n = m, {setting}, τ up to ten times the "
-        f"best: off by a factor {np.exp(fit.log_misfit):.1f} on average, {fit.worst_ratio:.0f} at "
-        f"the most; {best}"
+        f"Theorem {number} with fitted constants beside the bound, {axis}, up to ten times the "
+        f"best τ: off by a factor {np.exp(fit.log_misfit):.1f} on average, "
+        f"{fit.worst_ratio:.0f} at the most; {best}"
     )
 
 

@@ -75,15 +75,16 @@ class Scan:
             )
         return lines
 
-    def theorem_1(self) -> RateFit:
-        """Fit the constants of Theorem 1 to the bound's curves, up to ten times their minimum.
+    def theorem(self, number: int) -> RateFit:
+        """Fit the constants of Theorem 1, or 2 over μ, to the bound up to ten times its best τ.
 
         Farther on the measured sampling error levels off, and τ⁴ does not.
         """
         best = self.tau[self.curves.argmin(axis=1)]
         inside = self.tau <= 10.0 * best[:, None]
-        tau, n, m = np.broadcast_arrays(self.tau, self.n[:, None], self.m[:, None])
-        return fit_rate(tau[inside], n[inside], m[inside], self.curves[inside])
+        axes = (axis[:, None] for axis in (self.n, self.m, self.x))
+        tau, n, m, mu = (part[inside] for part in np.broadcast_arrays(self.tau, *axes))
+        return fit_rate(tau, n, m, self.curves[inside], mu=mu if number == 2 else None)
 
 
 SCAN_HEADING = (
