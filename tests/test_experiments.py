@@ -9,6 +9,7 @@ import rfdiff
 from rfdiff.estimate import Estimate
 from rfdiff.experiments import bounds, early_stopping, modes_shift
 from rfdiff.experiments.curves import Band, LongTable, Minima, grid_kl
+from rfdiff.experiments.scans import distance_verdict, scan_distance
 from rfdiff.score import ExactScore
 
 
@@ -162,6 +163,25 @@ class TestBounds:
             middle = np.exp(np.log(scan.bound.value).mean(axis=1))
             assert (np.diff(middle) < 0).all()
         assert (np.diff(np.median(bound.distance.bound.value, axis=1)) > 0).all()
+
+    def test_kl_against_distance_is_one_row_in_both_figures(self, bound):
+        """The window starts where modes are apart: smaller μ do not move it."""
+        settings = bound.settings
+        wider = scan_distance(
+            bound.distance.tau, (1, 2, *settings.mu), settings.n, settings.m, settings.seeds,
+            settings.n_times,
+        )  # fmt: skip
+        row = distance_verdict("KL", wider).row()
+        assert row == distance_verdict("KL", bound.distance).row()
+        assert row["from"] >= 3.0
+
+    def test_rate_functions_are_fitted(self, bound):
+        """A factor of the bound everywhere, with constants that are not negative."""
+        for number, found in ((1, bound.together["compact"]), (2, bound.distance)):
+            fit = found.theorem(number)
+            assert 1.0 < np.exp(fit.log_misfit) < fit.worst_ratio < 1e3
+            assert len(fit.rate.sample) == (1 if number == 1 else 3)
+            assert fit.rate.optimisation > 0.0
 
     def test_a_verdict_for_every_claim(self, bound):
         quantities = [verdict.quantity for verdict in bound.verdicts()]
