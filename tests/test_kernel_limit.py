@@ -12,6 +12,8 @@ from rfdiff.limit_kernels import ArcCosineKernel, ArcSineKernel, limit_kernel
 from rfdiff.mixtures import bimodal
 from rfdiff.quadrature import graded_time_rule
 from rfdiff.sde import VESDE, VPSDE
+from rfdiff.theory.infinite_width import limit_kl
+from rfdiff.training import train_exact
 from rfdiff.wide_limit import spread_features, wide_limit
 
 SDE = VESDE()
@@ -178,3 +180,29 @@ class TestFiniteWidth:
     def test_odd_widths_are_refused(self):
         with pytest.raises(ArgumentError, match="m must be a multiple of 4, got 7"):
             wide_limit(LAW, SDE, EMBEDDING, graded_time_rule(1e-3, 1.0, 8), m=7)
+
+
+class TestLimitKL:
+    TAU = np.array([1e2, 1e4, 1e6])
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def ideal(cls):
+        rule = graded_time_rule(1e-3, 1.0, 32)
+        limits = [wide_limit(LAW, SDE, EMBEDDING, rule, m=m) for m in (256, 1024)]
+        return [limit_kl(limit, LAW, cls.TAU, domain=(-10.0, 10.0)) for limit in limits]
+
+    def test_it_is_within_its_error(self, ideal):
+        small, large = ideal
+        assert (np.abs(small.value - large.value) <= small.error + large.error).all()
+        assert (large.error < small.error).all()
+
+    def test_finite_width_approaches_it(self, ideal):
+        """Mean distance over eight draws, 16 and 1024 features: at least half of m^{−1/2}."""
+        off = np.empty((8, 2, len(self.TAU)))
+        for seed in range(8):
+            for k, m in enumerate((16, 1024)):
+                run = train_exact(self.TAU, m=m, seed=seed, population=True, n_times=32)
+                off[seed, k] = np.abs(run.kl(domain=(-10, 10)).value - ideal[1].value)
+        few, many = off.mean(axis=0)
+        assert (many < few / 4.0).all()
