@@ -1,9 +1,10 @@
 """Kernel of probability-flow characteristics of a 1-D ReLU score, kinks located exactly.
 
 Between kinks the flow is linear, dx/dt = f x − ½g²c (γ x + β), with γ = Σ θ_j w_j and
-β = Σ θ_j b_j(t) over the active features. A step follows that linear flow to the first kink met
-by the path (both move), switches the feature, and goes on from there; so no Runge–Kutta stage
-ever straddles a kink. Kinks, biases, f and ½g²c are parabolas in time within a step: third order.
+β = Σ θ_j b_j(t) over the active features, and is solved by its exponential. A step follows that
+flow to the first kink met by the path (both move), switches the feature, and goes on from there,
+so nothing is smoothed across a kink. Kinks, biases, f and ½g²c are parabolas in time within a
+step: third order.
 
 For step i, features sorted by kink at its start (an empty step of negative length runs backwards):
 
@@ -166,28 +167,44 @@ def _linear_step(y, whole, late, force_0, force_m, force_1):
     return growth * y + force_0 * phi_1 + linear * phi_2 + 4.0 * square * phi_3
 
 
+@njit(cache=True, inline="always")
+def _velocity(y, u, s, f, g, b):
+    """dy/du at y and u where the score's slope is s; f, g and b are parabolas of u."""
+    gain = _parabola(g[0], g[1], g[2], u)
+    return (_parabola(f[0], f[1], f[2], u) - gain * s) * y - gain * _parabola(b[0], b[1], b[2], u)
+
+
+@njit(cache=True)
+def _linear_part(y, u, v, s, f, g, b):
+    """Follow the linear flow of slope s from u to v."""
+    middle, part = 0.5 * (u + v), v - u
+    drift, gain = _parabola_integral(f[0], f[1], f[2], v), _parabola_integral(g[0], g[1], g[2], v)
+    whole = drift - _parabola_integral(f[0], f[1], f[2], u)
+    whole -= s * (gain - _parabola_integral(g[0], g[1], g[2], u))
+    late = drift - _parabola_integral(f[0], f[1], f[2], middle)
+    late -= s * (gain - _parabola_integral(g[0], g[1], g[2], middle))
+    return _linear_step(
+        y, whole, late,
+        -part * _parabola(g[0], g[1], g[2], u) * _parabola(b[0], b[1], b[2], u),
+        -part * _parabola(g[0], g[1], g[2], middle) * _parabola(b[0], b[1], b[2], middle),
+        -part * _parabola(g[0], g[1], g[2], v) * _parabola(b[0], b[1], b[2], v),
+    )  # fmt: skip
+
+
 @njit(cache=True)
 def _step_past_kinks(
-    y, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
+    y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
 ):
-    """Follow one path through one step; return its end and the integral of ½g²c γ along it."""
-    b0, b1, b2 = betas[0], betas[1], betas[2]
-    f0, fm, f1 = drift[0], drift[1], drift[2]
-    g0, gm, g1 = gain[0], gain[1], gain[2]
-    drift_total = _parabola_integral(f0, fm, f1, 1.0)
-    gain_total = _parabola_integral(g0, gm, g1, 1.0)
-    u, n_switched, used = 0.0, 0, 0.0
-    drift_spent, gain_spent = 0.0, 0.0
+    """Follow one path through one step; return its end and the integral of ½g²c γ along it.
+
+    `end` is where the path would go if it met no kink.
+    """
+    f, g = (drift[0], drift[1], drift[2]), (gain[0], gain[1], gain[2])
+    b = (betas[0], betas[1], betas[2])
+    u, n_switched, used, spent = 0.0, 0, 0.0, 0.0
     while True:
-        rest, um = 1.0 - u, 0.5 * (1.0 + u)
-        f, g, b = _parabola(f0, fm, f1, u), _parabola(g0, gm, g1, u), _parabola(b0, b1, b2, u)
-        force, force_1 = -rest * g * b, -rest * g1 * b2
-        late = drift_total - _parabola_integral(f0, fm, f1, um)
-        late -= s * (gain_total - _parabola_integral(g0, gm, g1, um))
-        whole = drift_total - drift_spent - s * (gain_total - gain_spent)
-        force_m = -rest * _parabola(g0, gm, g1, um) * _parabola(b0, b1, b2, um)
-        end = _linear_step(y, whole, late, force, force_m, force_1)
-        k1, k_end = rest * (f - g * s) * y + force, rest * (f1 - g1 * s) * end + force_1
+        rest = 1.0 - u
+        k1, k_end = rest * _velocity(y, u, s, f, g, b), rest * _velocity(end, 1.0, s, f, g, b)
         middle = 0.5 * (y + end) + 0.125 * (k1 - k_end)
         first, when, sign = _first_kink(
             y, middle, end, u, place, kinks, ahead, behind, switched, n_switched
@@ -196,25 +213,21 @@ def _step_past_kinks(
             break
         switched[n_switched] = first
         n_switched += 1
-        # The same linear flow up to the kink; then the other one.
-        part = rest * when
-        um, u = u + 0.5 * part, u + part
-        drift_reached = _parabola_integral(f0, fm, f1, u)
-        gain_reached = _parabola_integral(g0, gm, g1, u)
-        late = drift_reached - _parabola_integral(f0, fm, f1, um)
-        late -= s * (gain_reached - _parabola_integral(g0, gm, g1, um))
-        whole = drift_reached - drift_spent - s * (gain_reached - gain_spent)
-        force_m = -part * _parabola(g0, gm, g1, um) * _parabola(b0, b1, b2, um)
-        force_1 = -part * _parabola(g0, gm, g1, u) * _parabola(b0, b1, b2, u)
-        y = _linear_step(y, whole, late, when * force, force_m, force_1)
-        used += s * (gain_reached - gain_spent)
-        drift_spent, gain_spent = drift_reached, gain_reached
+        # The linear flow up to the kink; then, perhaps to the end, the other one.
+        met = u + rest * when
+        y, u = _linear_part(y, u, met, s, f, g, b), met
+        reached = _parabola_integral(g[0], g[1], g[2], u)
+        used += s * (reached - spent)
+        spent = reached
         weight = sign * theta[order[first]]
         s += weight * jump[first]
-        b0 += weight * bias[first, 0]
-        b1 += weight * bias[first, 1]
-        b2 += weight * bias[first, 2]
-    return end, used + s * (gain_total - gain_spent)
+        b = (
+            b[0] + weight * bias[first, 0],
+            b[1] + weight * bias[first, 1],
+            b[2] + weight * bias[first, 2],
+        )
+        end = _linear_part(y, u, 1.0, s, f, g, b)
+    return end, used + s * (_parabola_integral(g[0], g[1], g[2], 1.0) - spent)
 
 
 @njit(cache=True)
@@ -242,7 +255,7 @@ def _carry_row(
         )  # fmt: skip
         if (place < m and ahead[place] < end) or (place > 0 and behind[place - 1] >= end):
             end, spent = _step_past_kinks(
-                y, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
+                y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
                 s, intercept[place], switched,
             )  # fmt: skip
         x[q] = end
