@@ -15,5 +15,9 @@ for name in early-stopping modes-shift bounds; do
     rfdiff figure "$name" $quick --out "$out" ${SEEDS:+--seeds "$SEEDS"}
 done
 
+# Of one run: it takes no seeds.
+echo "== densities =="
+rfdiff figure densities $quick --out "$out"
+
 echo "== theory =="
 rfdiff theory --n 100 --m 256 --tau 1e0:1e10:81log --out "$out/theory"
