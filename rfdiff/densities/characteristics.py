@@ -74,9 +74,8 @@ class RectifiedCharacteristics:
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
-            kernels.advance(
-                sloped, *steps, member[task_start[:-1]], task_start, paths, log_jacobian
-            )
+            tasks = member[task_start[:-1]], task_start
+            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian))
         end, change = np.empty_like(paths), np.empty_like(paths)
         end[order], change[order] = paths, log_jacobian
         return Carried(end, change)

@@ -19,7 +19,9 @@ from .moving_grid import Clock, MovingGrid
 class Drops(Protocol):
     """Differences of ψ = 2∫s dx + K²ξ²/2 − (2C/v_T²) S ξ between the nodes of a grid."""
 
-    common_grid: bool
+    @property
+    def common_grid(self) -> bool:
+        """Whether all rows need one grid."""
 
     def __call__(
         self, rows: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int

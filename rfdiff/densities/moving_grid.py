@@ -75,8 +75,8 @@ class MovingGrid:
 
     def points(self, v: float, cells: int) -> FloatArray:
         """Return the nodes y at one noise ratio, shape (n, cells + 1)."""
-        v = np.array([v])
-        return self.middle(v) + self.half_width(v) * self.nodes(cells)
+        at = np.array([v])
+        return self.middle(at) + self.half_width(at) * self.nodes(cells)
 
 
 @dataclass(frozen=True, eq=False)

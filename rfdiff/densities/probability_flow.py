@@ -119,7 +119,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             rows, points, _ = self._points(self.domain)
             end, _ = self._follow(rows, points, self._bulk_choice[0][rows])
             ends = np.clip(end.reshape(-1, 2), low, high)
-        edges = np.linspace(*ends.T, _PANELS + 1, axis=1)
+        edges = np.linspace(ends[:, 0], ends[:, 1], _PANELS + 1, axis=1)
         mass = density_mass(locate, self._prior.cdf, edges, _CELLS_SHARE * self.tolerance)
         step_error = self._bulk_choice[1] * mass.value if self._bounded else 0.0
         return self._estimate("mass", mass.value, mass.error + step_error)

@@ -6,6 +6,7 @@ estimated mean error of its log density is below the tolerance.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,13 +141,14 @@ def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> l
     solved: dict[int, SolvedRow] = {}
     while waiting:
         cells, steps = key = min(waiting)
-        rows = np.array(sorted(waiting.pop(key)))
+        due = np.array(sorted(waiting.pop(key)))
         clock = Clock.make(problem.sde, problem.t, steps, LEVELS)
-        for batch, log_prior in _batches(problem, rows, grid, cells, LEVELS):
+        for batch, log_prior in _batches(problem, due, grid, cells, LEVELS):
             solution = solve(problem.drops, batch, grid.rows(batch), clock, cells, log_prior)
             in_time, in_space = solution.mean_errors()
             for i, row in enumerate(batch):
-                solved[row] = _row(solution, i, cells, steps)
+                mean_error = float(in_time[i] + in_space[i] + solution.edge[i])
+                solved[row] = _row(solution, i, mean_error, cells, steps)
                 escaping = solution.edge[i] > tolerance
                 if in_time[i] + in_space[i] > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
@@ -165,7 +167,9 @@ def _first_cells(grid: MovingGrid) -> list[int]:
     return np.minimum(_FEWEST_CELLS * 2**doublings, _FIRST_CELLS).astype(int).tolist()
 
 
-def _batches(problem: ReverseProblem, rows: np.ndarray, grid: MovingGrid, cells: int, levels: int):
+def _batches(
+    problem: ReverseProblem, rows: np.ndarray, grid: MovingGrid, cells: int, levels: int
+) -> Iterator[tuple[np.ndarray, FloatArray]]:
     """Yield batches of rows that fit in memory, with the log prior on their grids."""
     row_bytes = 8.0 * (cells + 1) * (3 * levels + 2 ** (levels - 1) + 24)
     memory("the Fokker–Planck solve", row_bytes)
@@ -175,12 +179,11 @@ def _batches(problem: ReverseProblem, rows: np.ndarray, grid: MovingGrid, cells:
         yield batch, problem.log_prior(grid.rows(batch), cells)
 
 
-def _row(solution: Solution, i: int, cells: int, steps: int) -> SolvedRow:
-    in_time, in_space = solution.mean_errors()
+def _row(solution: Solution, i: int, mean_error: float, cells: int, steps: int) -> SolvedRow:
     return SolvedRow(
         solution.log_density[i],
         solution.time_error[i] + solution.space_error[i],
-        float(in_time[i] + in_space[i] + solution.edge[i]),
+        mean_error,
         float(solution.defect[i]),
         float(solution.edge[i]),
         cells,
