@@ -146,7 +146,7 @@ class GradientFlow:
     def _in_parameters(self, kept: FloatArray, driven: FloatArray) -> FloatArray:
         """Return (θ₀V · kept + CV · driven) Vᵀ for factors of shape (..., m)."""
         mixed = self._start * kept[..., None, :] + self._drive * driven[..., None, :]
-        return mixed @ self.eigenvectors.T
+        return (mixed.reshape(-1, mixed.shape[-1]) @ self.eigenvectors.T).reshape(mixed.shape)
 
     @property
     def _limit(self) -> FloatArray:

@@ -6,7 +6,7 @@ bounds that grow to the divergences of the laws as cells and samples grow in num
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,14 +26,7 @@ SampleKind = Literal[
     "jensen-shannon",
     "reverse-kl",
 ]
-KINDS = (
-    "wasserstein-1",
-    "wasserstein-2",
-    "kolmogorov-smirnov",
-    "total-variation",
-    "jensen-shannon",
-    "reverse-kl",
-)
+KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
 _REFUSED = {
     "kl": "one cell without samples makes it infinite; take 'reverse-kl', or a density's KL",
     "fisher": "samples have no score; take that of a density",

@@ -12,7 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .densities.senses import METHODS, LearnedDensity, Method, learned_density
+from .densities.senses import (
+    METHODS,
+    LearnedDensity,
+    Method,
+    comparison_domain,
+    learned_density,
+)
 from .divergences import DIVERGENCES, Kind, kl_divergence, negative_log_likelihood
 from .early_stopping import EarlyStopping, early_stopping
 from .errors import ArgumentError
@@ -223,8 +229,8 @@ class TrainedFlow:
         True
         """
         divergence = DIVERGENCES[one_of("kind", kind, DIVERGENCES)]
-        if domain is None and method != "score-integral" and kind != "kl":
-            domain = np.inf
+        if kind != "kl":
+            domain = comparison_domain(method, domain)
         t = self._evaluation_time(t)
         law = self._law(against, t)
         return divergence(law, self.learned_density(tau, t=t, method=method, domain=domain))

@@ -93,6 +93,13 @@ class TestDensity:
         )  # fmt: skip
         assert out.splitlines()[-3].split() == ["tau", "fisher", "±", "wasserstein-1", "±"]
 
+    def test_divergences_need_a_known_law(self, capsys):
+        status, out, err = run(
+            capsys, "density", "--data", "galaxies", "--m", "16", "--n-times", "16",
+            "--tau", "1e3", "--divergence", "fisher",
+        )  # fmt: skip
+        assert status == 2 and out == "" and "divergence needs a known law" in err
+
     def test_saved_run(self, capsys, tmp_path):
         flow([1e3]).save(tmp_path / "run.npz")
         arguments = ("density", "--tau", "1e3", "--x", "0.5", "--method", "reverse-sde")
@@ -107,21 +114,6 @@ class TestDensity:
             "--method", "reverse-sde", "--out", tmp_path,
         )  # fmt: skip
         assert status == 0 and "KL" not in out
-        status, _, err = run(
-            capsys,
-            "density",
-            "--data",
-            "galaxies",
-            "--m",
-            "16",
-            "--n-times",
-            "16",
-            "--tau",
-            "1e3",
-            "--divergence",
-            "fisher",
-        )
-        assert status == 2 and "divergence needs a known law" in err
         table = np.genfromtxt(tmp_path / "densities.csv", delimiter=",", names=True)
         assert np.trapezoid(table["density"], table["x"]) == pytest.approx(1.0, abs=0.05)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..densities.senses import Method
+from ..densities.senses import Method, comparison_domain
 from ..divergences import DIVERGENCES, kl_divergence
 from ..errors import ArgumentError
 from ..estimate import Estimate
@@ -131,9 +131,10 @@ def measure(
         if flow.target is not None:
             kl[method] = kl_divergence(flow.target, learned)
         if kinds:
-            # Laws on the line are compared there, as in `TrainedFlow.divergence`.
-            if method != "score-integral" and "domain" not in choices:
-                learned = flow.learned_density(tau, method=method, domain=np.inf, **choices)
+            # As `TrainedFlow.divergence` does, but solving once for all kinds.
+            domain = comparison_domain(method, choices.get("domain"))
+            if domain is not choices.get("domain"):
+                learned = flow.learned_density(tau, method=method, **{**choices, "domain": domain})
             divergences[method] = {kind: DIVERGENCES[kind](flow.target, learned) for kind in kinds}
     return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, kl, divergences)
 

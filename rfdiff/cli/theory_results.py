@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..densities.reverse_sde import ReverseSDEDensity
-from ..divergences import kl_divergence
 from ..errors import ArgumentError
 from ..estimate import Estimate
 from ..theory.bounds import Bound
@@ -215,8 +213,7 @@ def measure(
     # First what can be refused: the rest takes longer.
     modes = spectrum(run.flow)
     rows = spread(len(tau), _ROWS)
-    marginal = law.diffuse(float(run.sde.scale(t)), float(run.sde.std(t)))
-    learned = ReverseSDEDensity(run.learned_score(tau[rows]), run.sde, t)
+    kl = run.kl(tau[rows], method="reverse-sde", against="pt", t=t, domain=np.inf)
     finite = tau[np.isfinite(tau) & (tau > 0)]
     grid = np.logspace(0, 10, 101) if len(finite) < 3 else finite
     return TheoryResults(
@@ -226,7 +223,7 @@ def measure(
         run.bound(tau, t=t),
         run.decomposition(tau, t=t, wide=wide),
         rows,
-        kl_divergence(marginal, learned),
+        kl,
         modes,
         None if run.data is None else gap_onset(run.flow, run.problem.quadratic(law), grid),
         [

@@ -1,6 +1,8 @@
 """The three senses of a learned density p̂_{t,θ}: they differ, and their KL may move apart."""
 
-from typing import Literal
+from typing import Literal, get_args
+
+import numpy as np
 
 from ..reference import Domain
 from ..score import RandomFeatureScore
@@ -11,8 +13,16 @@ from .reverse_sde import ReverseSDEDensity
 from .score_integral import ScoreIntegralDensity
 
 Method = Literal["score-integral", "probability-flow", "reverse-sde"]
-METHODS: tuple[Method, ...] = ("score-integral", "probability-flow", "reverse-sde")
+METHODS: tuple[Method, ...] = get_args(Method)
 LearnedDensity = ScoreIntegralDensity | ProbabilityFlowDensity | ReverseSDEDensity
+
+
+def comparison_domain(method: str, domain: Domain | float | None) -> Domain | float | None:
+    """Return where divergences other than the KL compare a density: as wished, or by default.
+
+    A law on the line has mass outside any bounded domain, which the law compared with has not.
+    """
+    return np.inf if domain is None and method != "score-integral" else domain
 
 
 def learned_density(

@@ -112,7 +112,7 @@ class ScoreMatching:
         factored, step = self._factored, theta - other
         both = factored.from_best(theta) + factored.from_best(other)
         value = np.einsum("...dm,...dm->...", accurate_product(step, factored.factor), both)
-        slope = (theta + other) @ self.coarse.gram - 2.0 * self.coarse.cross
+        slope = self.coarse.image(theta + other) - 2.0 * self.coarse.cross
         coarse = np.einsum("...dm,...dm->...", step, slope)
         return Estimate(value, np.abs(value - coarse) + self._rounding(theta))
 
@@ -122,7 +122,7 @@ class ScoreMatching:
 
     def _rounding(self, theta: FloatArray) -> FloatArray:
         """Return the error of the entries of G and C as it reaches L̃(θ)."""
-        size = np.einsum("...dm,...dm->...", theta @ self.fine.gram, theta)
+        size = np.einsum("...dm,...dm->...", self.fine.image(theta), theta)
         size = size + 2.0 * np.abs(np.einsum("...dm,dm->...", theta, self.fine.cross))
         reach = np.abs(theta).sum((-2, -1))
         return _ROUNDING * np.abs(size) + self.fine.error * reach * (reach + 2.0)
