@@ -93,7 +93,7 @@ def test_twenty_kills(tmp_path, start):
     for kind in kinds:
         sweep.wait_for("ack", len(sweep.lines("ack")) + int(rng.integers(1, 5)))
         time.sleep(rng.uniform(0.0, 0.03))
-        assert sweep.process.poll() is None, "the sweep ended before its last kill"
+        assert sweep.process.poll() is None, f"ended before its last kill: {sweep.finish()}"
         workers = sweep.workers()
         if kind != "worker":
             sweep.process.kill()
