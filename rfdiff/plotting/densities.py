@@ -20,7 +20,6 @@ def plot_senses(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     bound: ArrayLike | None = None,
-    marks: Mapping[str, float] | None = None,
     y_label: str = "KL$(p_t\\,\\|\\,\\hat p_\\tau)$ (nats)",
 ) -> Axes:
     """Draw a divergence of each sense along training, its error as a band, on log–log axes.
@@ -30,7 +29,6 @@ def plot_senses(
         tau: training times (n,); those a log axis cannot show are left out.
         curves: (divergence, error) by sense, each (n,).
         bound: the bound on the reverse SDE's KL (n,), dashed.
-        marks: training times by name, marked along the abscissa.
         y_label: label of the ordinate, with its unit.
     """
     tau = np.asarray(tau, np.float64)
@@ -47,12 +45,6 @@ def plot_senses(
         ax.plot(
             tau[shown], np.asarray(bound)[shown], color=BLACK, linewidth=1.6, linestyle="--",
             label="bound on reverse-sde",
-        )  # fmt: skip
-    for name, mark in (marks or {}).items():
-        ax.axvline(mark, color=BLACK, linewidth=0.8, linestyle=":")
-        ax.annotate(
-            name, (mark, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0),
-            textcoords="offset points", fontsize=9,
         )  # fmt: skip
     log_ticks(ax, x=True, y=True)
     ax.set(xlabel=TAU_LABEL, ylabel=y_label)
