@@ -11,6 +11,8 @@ from .validation import FloatArray, training_times
 
 # ln τ is found to this accuracy; the minimum's value is then exact to its square.
 _LOG_TAU_TOLERANCE = 1e-6
+# Late in training, where θ is large, a loss is known to no more than this share of itself.
+_ROUNDING = 1e-10
 # Points a zoom: curves are computed for many τ at once at little more than the cost of one.
 _ZOOM_POINTS = 17
 
@@ -62,9 +64,10 @@ def early_stopping(
     tau_best = float(grid[best])
     if len(grid) > 1 and np.isfinite(values[best]) and np.isfinite(tau_best):
         refined = _refine(curve, grid, best)
-        elsewhere = abs(refined - tau_best) > _LOG_TAU_TOLERANCE * tau_best
-        # A flat curve's refinement may be no better than the grid: keep the better of the two.
-        if elsewhere and float(curve(np.asarray(refined))) < values[best]:
+        # Between grid points only if that is lower by more than rounding: else a curve that falls
+        # to the end of the range would be said to have its minimum just before it.
+        gain = values[best] - float(curve(np.asarray(refined)))
+        if gain > _ROUNDING * abs(values[best]):
             tau_best, at = refined, "interior"
     return EarlyStopping(tau_best, curve(np.asarray(tau_best)), at, quantity)
 

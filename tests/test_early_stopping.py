@@ -34,6 +34,18 @@ def test_a_falling_curve_ends_within_its_range():
         assert (best.tau, best.at) == (10.0 * last, "end")
 
 
+@pytest.mark.parametrize("phase", range(8))
+def test_rounding_makes_no_minimum_before_the_end(phase):
+    """A loss that falls slowly to the end, known to 4e-11: as of held-out data late in training."""
+
+    def curve(tau):
+        u = np.log(tau)
+        return Estimate(0.27 * (1.0 - 1e-5 * u + 4e-11 * np.sin(1e7 * u + phase)))
+
+    best = early_stopping(curve, np.logspace(0, 10, 200))
+    assert (best.tau, best.at) == (1e10, "end")
+
+
 @pytest.mark.parametrize("centre, end", [(1e-3, "start"), (1e9, "end")])
 def test_says_when_the_minimum_is_at_an_end(centre, end):
     best = early_stopping(parabola(centre), np.logspace(0, 7, 8))
