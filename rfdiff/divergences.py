@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import flow_divergences
 from .comparison import compare
+from .densities.probability_flow import ProbabilityFlowDensity
 from .densities.score_integral import ScoreIntegralDensity
 from .densities.senses import LearnedDensity
 from .errors import AccuracyWarning, ArgumentError
@@ -84,6 +86,8 @@ def reverse_kl_divergence(
     0.2377... ± ...
     """
     learned = _on_domain(learned, domain)
+    if isinstance(learned, ProbabilityFlowDensity):
+        return flow_divergences.reverse_kl(law, learned)
     pair = compare(law, learned, _reverse_kl)
     ratio = np.where(np.isneginf(pair.log_p), 0.0, pair.log_q - pair.log_p)
     counted = np.where(pair.q > 0.0, np.abs(ratio), 0.0)
@@ -111,6 +115,8 @@ def jensen_shannon_divergence(
     0.0537... ± ...
     """
     learned = _on_domain(learned, domain)
+    if isinstance(learned, ProbabilityFlowDensity):
+        return flow_divergences.jensen_shannon(law, learned)
     pair = compare(law, learned, _jensen_shannon)
     # ∂JS/∂p̂ = ½ log(2p̂/(p + p̂)).
     with np.errstate(invalid="ignore"):
@@ -136,6 +142,8 @@ def total_variation(
     0.2714... ± ...
     """
     learned = _on_domain(learned, domain)
+    if isinstance(learned, ProbabilityFlowDensity):
+        return flow_divergences.total_variation(law, learned)
     pair = compare(law, learned, _difference)
     value = 0.5 * pair.panels.absolute_integrals(pair.values).sum(-1)
     error = 0.5 * (pair.unresolved() + pair.weighted_error() + pair.defect)
@@ -163,6 +171,8 @@ def wasserstein_distance(
     if order not in (1, 2):
         raise ArgumentError(f"order must be 1 or 2, got {order!r}")
     learned = _on_domain(learned, domain)
+    if isinstance(learned, ProbabilityFlowDensity):
+        return flow_divergences.wasserstein(law, learned, order)
     pair = compare(law, learned, _difference)
     distance = first_distance if order == 1 else second_distance
     return _estimate(learned, *distance(pair), np.inf)

@@ -133,6 +133,24 @@ class Reference:
         inside = (x >= self.domain[0]) & (x <= self.domain[1])
         return np.where(inside, self.law.log_density(x) - np.log(float(self.mass)), -np.inf)
 
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        """Return P(X ≤ x) of the normalised law, to quadrature error."""
+        x = np.clip(np.asarray(x, dtype=np.float64), *self.domain)
+        if isinstance(self.law, GaussianMixture):
+            return np.asarray((self.law.cdf(x) - self.law.cdf(self.domain[0])) / float(self.mass))
+        edges = self.edges
+        x = np.asarray(np.clip(x, edges[0], edges[-1]))
+        panel = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+        below = np.append(0.0, np.cumsum(self._masses(edges[:-1], edges[1:])))
+        return np.asarray(below[panel] + self._masses(edges[panel], x))
+
+    def _masses(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        """Return the mass of intervals that each lie in one panel, shaped as their ends."""
+        nodes, weights = roots_legendre(_ORDER)
+        half = 0.5 * (right - left)
+        x = left[..., None] + half[..., None] * (1.0 + nodes)
+        return np.asarray(half * (np.exp(self.log_density(x)) @ weights))
+
     @cached_property
     def entropy(self) -> Estimate:
         """Differential entropy −∫ p log p of the normalised law."""

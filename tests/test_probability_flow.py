@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import rfdiff
 from rfdiff.densities.characteristics import RectifiedCharacteristics, SmoothCharacteristics
-from rfdiff.densities.flow_quadrature import integrate_along
+from rfdiff.densities.flow_quadrature import integrate_along, log_slope_mean
 from rfdiff.densities.probability_flow import ProbabilityFlowDensity
 from rfdiff.errors import AccuracyWarning, ArgumentError, MemoryLimitError
 from rfdiff.features import FourierEmbedding, LogSigmaEmbedding, RandomFeatures, draw_features
@@ -262,7 +262,7 @@ class TestQuadrature:
             return lambda y: np.stack([sum(trace(np.full(len(y), row), y)[1:3])])
 
         exact = [adaptive_panels(integrand(i), y_k[i], 1e-9)[1].value[0] for i in range(n)]
-        got = integrate_along(trace, np.ones_like, np.linspace(0.0, 1.0, 21), n, 1e-3)
+        got = integrate_along(trace, log_slope_mean(np.ones_like), np.linspace(0.0, 1.0, 21), n, 1e-3)
         assert got.error.max() <= 1e-3
         assert (np.abs(got.value - exact) <= got.error).mean() >= 0.95
         assert (np.abs(got.value - exact) <= 1e-3 * got.error).mean() < 0.5

@@ -12,6 +12,7 @@ at one new node per halving. Cells are halved, for each map, where they have not
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from ..special import phi1
 from ..validation import FloatArray
 
 Rows = NDArray[np.intp]
-# Maps rows (P,) and y (P,) to z, ℓ, g and dg/dy, each (P,).
+# Maps rows (P,) and y (P,) to z, ℓ and whatever else a quantity wants to know, each (P,).
 Trace = Callable[[Rows, FloatArray], tuple[FloatArray, ...]]
 
 # Cells are halved this often at most, and no more once a row has so many to halve.
@@ -31,13 +32,15 @@ _MOST_HALVINGS, _MOST_CELLS = 16, 1 << 13
 _RESOLVED = 1e-9
 # Differences between the two formulas for mean ℓ beyond which the logarithm is not trusted.
 _ROUGH = 0.5
+# Relative rounding of places along the flow, and what of it in a logarithm is too much.
+_ROUNDING, _NOISY = 1e-14, 1e-3
 # Initial cells in each of the caller's panels.
 _CELLS = 8
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """Cells (left, right) of some rows, with the trace at both ends: arrays (4, P)."""
+class Cells:
+    """Cells (left, right) of some rows, with the trace at both ends: arrays (k, P)."""
 
     rows: Rows
     left: FloatArray
@@ -45,108 +48,136 @@ class _Cells:
     start: FloatArray
     end: FloatArray
 
-    def __getitem__(self, keep: NDArray[np.bool_]) -> "_Cells":
-        return _Cells(
+    def __getitem__(self, keep: NDArray[np.bool_]) -> "Cells":
+        return Cells(
             self.rows[keep], self.left[keep], self.right[keep],
             self.start[:, keep], self.end[:, keep],
         )  # fmt: skip
 
-    def halves(self, trace: Trace) -> "_Cells":
+    def halves(self, trace: Trace) -> "Cells":
         """Return the left halves followed by the right halves."""
         middle = 0.5 * (self.left + self.right)
         at = np.stack(trace(self.rows, middle))
-        return _Cells(
+        return Cells(
             np.concatenate([self.rows, self.rows]),
             np.concatenate([self.left, middle]), np.concatenate([middle, self.right]),
             np.concatenate([self.start, at], axis=1), np.concatenate([at, self.end], axis=1),
         )  # fmt: skip
 
 
+class Part(NamedTuple):
+    """What cells add to an integral, each (P,).
+
+    Attributes:
+        value: what they add.
+        mass: their share of whatever is integrated, and so of what the integral may err by.
+        doubt: what may be wrong with the value although halving does not show it.
+        most: all that can be wrong with it.
+    """
+
+    value: FloatArray
+    mass: FloatArray
+    doubt: FloatArray
+    most: FloatArray
+
+
+Quantity = Callable[[Cells], Part]
+
+
 def integrate_along(
-    trace: Trace,
-    density: Callable[[FloatArray], FloatArray],
-    panels: FloatArray,
-    n_rows: int,
-    tolerance: float,
+    trace: Trace, quantity: Quantity, panels: FloatArray, n_rows: int, tolerance: float
 ) -> Estimate:
-    """Return ∫ μ(y) (g(y) + ℓ(y)) dy for every map, shape (n_rows,).
+    """Return what cells add up to for every map, shape (n_rows,).
 
     Args:
-        trace: gives z, ℓ = ln dz/dy, g and dg/dy of row r at y.
-        density: μ, a probability density.
-        panels: edges (E,) of panels that resolve μ.
+        trace: gives z, ℓ = ln dz/dy and more of row r at y.
+        quantity: what a cell adds, from the trace at its ends.
+        panels: edges (E,) of panels from which cells start.
         n_rows: number of maps.
         tolerance: of each integral. A cell may err by its share, half by mass, half by width.
     """
     value, error = np.zeros(n_rows), np.zeros(n_rows)
-    cells = _first_cells(trace, panels, n_rows)
-    parent, mass, _ = _integrals(cells, density)
+    cells = first_cells(trace, panels, n_rows)
+    parent, mass, _, _ = quantity(cells)
     for halving in range(_MOST_HALVINGS + 1):
         n = len(cells.rows)
         halves = cells.halves(trace)
-        part, part_mass, doubt = _integrals(halves, density)
-        total = part[:n] + part[n:]
+        part = quantity(halves)
+        total, doubt, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
         # Halving divides the error by eight at a kink of ℓ, and by two at a cliff.
-        gap = 0.5 * np.abs(total - parent) + doubt[:n] + doubt[n:]
+        gap = np.minimum(0.5 * np.abs(total - parent) + doubt, most)
         width = (cells.right - cells.left) / (panels[-1] - panels[0])
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
         value += np.bincount(cells.rows[done], total[done], n_rows)
         error += np.bincount(cells.rows[done], gap[done], n_rows)
         again = np.concatenate([~done, ~done])
-        cells, parent, mass = halves[again], part[again], part_mass[again]
+        cells, parent, mass = halves[again], part.value[again], part.mass[again]
         if not len(cells.rows):
             break
     return Estimate(value, error + 1e-15 * np.abs(value))
 
 
-def first_integrals(
-    trace: Trace, density: Callable[[FloatArray], FloatArray], panels: FloatArray, n_rows: int
-) -> FloatArray:
-    """Return ∫ μ(y) (g(y) + ℓ(y)) dy on each of the cells that `integrate_along` starts from.
-
-    Shape (n_rows, cells): what two traces differ by on cells is no matter of their fineness.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        value, _, _ = _integrals(_first_cells(trace, panels, n_rows), density)
-    return value.reshape(n_rows, -1)
-
-
-def _first_cells(trace: Trace, panels: FloatArray, n_rows: int) -> _Cells:
+def first_cells(trace: Trace, panels: FloatArray, n_rows: int) -> Cells:
+    """Return the cells that `integrate_along` starts from, row by row."""
     edges = np.unique(np.concatenate([
         np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)
     ]))  # fmt: skip
     every, n = np.repeat(np.arange(n_rows), len(edges)), len(edges) - 1
-    at = np.stack(trace(every, np.tile(edges, n_rows))).reshape(4, n_rows, len(edges))
-    return _Cells(
+    at = np.stack(trace(every, np.tile(edges, n_rows))).reshape(-1, n_rows, len(edges))
+    return Cells(
         np.repeat(np.arange(n_rows), n), np.tile(edges[:-1], n_rows), np.tile(edges[1:], n_rows),
-        at[:, :, :-1].reshape(4, -1), at[:, :, 1:].reshape(4, -1),
+        at[:, :, :-1].reshape(len(at), -1), at[:, :, 1:].reshape(len(at), -1),
     )  # fmt: skip
 
 
-def _integrals(
-    cells: _Cells, density: Callable[[FloatArray], FloatArray]
+def log_slope_mean(density: Callable[[FloatArray], FloatArray]) -> Quantity:
+    """Return ∫ μ(y) (ℓ(y) + g(y)) dy for a probability density μ; the trace gives g and dg/dy."""
+
+    def quantity(cells: Cells) -> Part:
+        h = cells.right - cells.left
+        m0, m1, m2, m3 = _moments(cells.left, cells.right, density)
+        (z0, l0, g0, d0), (z1, l1, g1, d1) = cells.start, cells.end
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean, slope, doubt = mean_log(np.log((z1 - z0) / h), l0, l1, rounding(z0, z1))
+        # Cubic Hermite interpolant of g about the middle of the cell.
+        e0, e1 = h * d0, h * d1
+        integral = (0.5 * (g0 + g1) + 0.125 * (e0 - e1)) * m0
+        integral += (1.5 * (g1 - g0) - 0.25 * (e0 + e1)) * m1 / h
+        integral += 0.5 * (e1 - e0) * m2 / h**2 + (e0 + e1 - 2.0 * (g1 - g0)) * m3 / h**3
+        integral += mean * m0 + slope / h * m1
+        return Part(integral, m0, doubt * m0, np.full(len(h), np.inf))
+
+    return quantity
+
+
+def mean_log(
+    log_mean: FloatArray, start: FloatArray, end: FloatArray, noise: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return ∫μ(g + ℓ), ∫μ and what is in doubt about the first, on every cell."""
-    h = cells.right - cells.left
-    m0, m1, m2, m3 = _moments(cells.left, cells.right, density)
-    (z0, l0, g0, d0), (z1, l1, g1, d1) = cells.start, cells.end
-    rise, middle = l1 - l0, 0.5 * (l0 + l1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.log((z1 - z0) / h) - rise * rise / 24.0
-        roughness = np.nan_to_num(np.abs(mean - middle), nan=np.inf)
-    trusted = roughness <= _ROUGH
-    mean = np.where(trusted, mean, middle)
-    slope = np.where(trusted, rise, 0.0) / h
-    # Cubic Hermite interpolant of g about the middle of the cell.
-    e0, e1 = h * d0, h * d1
-    integral = (0.5 * (g0 + g1) + 0.125 * (e0 - e1)) * m0
-    integral += (1.5 * (g1 - g0) - 0.25 * (e0 + e1)) * m1 / h
-    integral += 0.5 * (e1 - e0) * m2 / h**2 + (e0 + e1 - 2.0 * (g1 - g0)) * m3 / h**3
-    integral += mean * m0 + slope * m1
-    # A bump of ℓ that moves its mean by κ off the chord adds up to κ²/6 + κ rise/6 to ln Δz/Δy.
-    kappa = np.minimum(roughness, 1.0)
-    return integral, m0, kappa * (kappa + np.minimum(np.abs(rise), 3.0) / 6.0) * m0
+    """Return the mean of ℓ over cells, its rise over them, and what is in doubt about the mean.
+
+    Args:
+        log_mean: logarithm of the mean of e^ℓ, (P,).
+        start: ℓ at one end.
+        end: ℓ at the other end.
+        noise: what rounding may do to log_mean; where that is much, it is left aside.
+    """
+    rise, middle = end - start, 0.5 * (start + end)
+    mean = log_mean - rise * rise / 24.0
+    roughness = np.nan_to_num(np.abs(mean - middle), nan=np.inf)
+    trusted = (roughness <= _ROUGH) & (noise <= _NOISY)
+    # A bump of ℓ that moves its mean by κ off the chord adds up to κ²/6 + κ rise/6 to ln of e^ℓ.
+    with np.errstate(invalid="ignore"):
+        kappa = np.clip(np.nan_to_num(roughness - noise, nan=0.0), 0.0, 1.0)
+    doubt = kappa * (kappa + np.minimum(np.abs(rise), 3.0) / 6.0)
+    return np.where(trusted, mean, middle), np.where(trusted, rise, 0.0), doubt
+
+
+def rounding(start: FloatArray, end: FloatArray) -> FloatArray:
+    """Return what rounding of places that the flow reached may do to ln (end − start)."""
+    largest = np.maximum(np.abs(start), np.abs(end))
+    with np.errstate(divide="ignore"):
+        return np.asarray(_ROUNDING * largest / np.maximum(end - start, 0.0))
 
 
 def _moments(

@@ -4,7 +4,7 @@ log p̂(x) = log π(X) + ∫_t^T (f d − ½g² ∇·s) dt' along the characteri
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,15 @@ from ..reference import Domain, Reference
 from ..time_grids import time_grid
 from ..validation import FloatArray, count, finite_array
 from .characteristics import Characteristics, characteristics_of
-from .flow_quadrature import Rows, Trace, density_mass, first_integrals, integrate_along
+from .flow_quadrature import (
+    Quantity,
+    Rows,
+    Trace,
+    density_mass,
+    first_cells,
+    integrate_along,
+    log_slope_mean,
+)
 from .transported import TransportedDensity
 
 # Steps tried first and last when the density chooses them itself.
@@ -32,6 +40,8 @@ _PROBES = 96
 
 # A number of steps and an error for each of some rows.
 Choice = tuple[NDArray[np.int64], FloatArray]
+# What to know of points, their images and the log slopes of the flow there, arrays (P,).
+Node = Callable[[FloatArray, FloatArray, FloatArray], Sequence[FloatArray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +107,7 @@ class ProbabilityFlowDensity(TransportedDensity):
     def hull(self) -> Domain:
         """An interval that holds all of the mass at every training time."""
         self._need_line("an interval of the mass")
-        ends = np.array(self._prior.domain(_MASS_WIDTHS))
+        ends = np.array(self.start_law.domain(_MASS_WIDTHS))
         image = self._images(np.arange(self._n_rows), ends, self._bulk_choice[0])
         return float(image.min()), float(image.max())
 
@@ -113,16 +123,16 @@ class ProbabilityFlowDensity(TransportedDensity):
             x, _ = self._follow(rows, start, self._bulk_choice[0][rows], back=True)
             return x, self.log_density_of(rows, x)
 
-        low, high = self._prior.domain(_MASS_WIDTHS)
+        low, high = self.start_law.domain(_MASS_WIDTHS)
         ends = np.tile([low, high], (self._n_rows, 1))
         if self._bounded:
             rows, points, _ = self._points(self.domain)
             end, _ = self._follow(rows, points, self._bulk_choice[0][rows])
             ends = np.clip(end.reshape(-1, 2), low, high)
         edges = np.linspace(ends[:, 0], ends[:, 1], _PANELS + 1, axis=1)
-        mass = density_mass(locate, self._prior.cdf, edges, _CELLS_SHARE * self.tolerance)
+        mass = density_mass(locate, self.start_law.cdf, edges, _CELLS_SHARE * self.tolerance)
         step_error = self._bulk_choice[1] * mass.value if self._bounded else 0.0
-        return self._estimate("mass", mass.value, mass.error + step_error)
+        return self._estimate("mass", mass.value, mass.error + step_error, self.tolerance)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
@@ -145,53 +155,73 @@ class ProbabilityFlowDensity(TransportedDensity):
         self._need_line("cdf")
         rows, points, shape = self._points(x)
         end, _ = self._follow(rows, points, self._bulk_choice[0][rows])
-        return self._prior.cdf(end).reshape(shape)
+        return self.start_law.cdf(end).reshape(shape)
 
-    def _mean_under(self, reference: Reference) -> Estimate:
-        """Return E_p[log p̂]; the error adds that of the steps to that of the cells."""
-        rows, panels = np.arange(self._n_rows), reference.edges
+    def integral(
+        self, name: str, quantity: Quantity, node: Node, panels: FloatArray, *,
+        back: bool = False, unit: float = 1.0,
+    ) -> Estimate:  # fmt: skip
+        """Return what cells along the flow add up to, shape (…), refined for each training time.
 
-        def density(x: FloatArray) -> FloatArray:
-            return np.exp(reference.log_density(x))
+        The error adds what steps change on the first cells to that of the cells.
+
+        Args:
+            name: what is integrated, for the warning if it misses the tolerance.
+            quantity: what a cell adds, from the images of its ends, the log slopes there and
+                `node`.
+            node: what else the quantity wants to know of points, their images and log slopes.
+            panels: edges of panels from which cells start, at t, or at T if `back`.
+            back: cells lie at T and are carried to t, instead of from t to T.
+            unit: of the integral; it may err by `tolerance` units.
+        """
+
+        def trace_of(rows: Rows, steps: NDArray[np.int64]) -> Trace:
+            def trace(which: Rows, y: FloatArray) -> tuple[FloatArray, ...]:
+                image, log_slope = self._follow(rows[which], y, steps[which], back=back)
+                return image, log_slope, *node(y, image, log_slope)
+
+            return trace
 
         def mean_change(rows: Rows, n: int) -> FloatArray:
-            fine, coarse = (
-                first_integrals(
-                    self._trace(rows, np.full(len(rows), k)), density, panels, len(rows)
+            with np.errstate(over="ignore", invalid="ignore"):
+                fine, coarse = (
+                    quantity(first_cells(trace_of(rows, np.full(len(rows), k)), panels, len(rows)))
+                    for k in (n, n // 2)
                 )
-                for k in (n, n // 2)
-            )
-            return np.nan_to_num(np.abs(fine - coarse).sum(1), nan=np.inf)
+                change = np.abs(fine.value - coarse.value).reshape(len(rows), -1).sum(1)
+            return np.nan_to_num(change, nan=np.inf)
 
-        steps, step_error = self._choose_steps(mean_change)
-        integral = integrate_along(
-            self._trace(rows, steps), density, panels, len(rows), _CELLS_SHARE * self.tolerance
+        rows, tolerance = np.arange(self._n_rows), unit * self.tolerance
+        steps, step_error = self._choose_steps(mean_change, tolerance)
+        cells = integrate_along(
+            trace_of(rows, steps), quantity, panels, len(rows), _CELLS_SHARE * tolerance
         )
-        return self._estimate("E log p", integral.value, integral.error + step_error)
+        return self._estimate(name, cells.value, cells.error + step_error, tolerance)
 
-    def _trace(self, rows: Rows, steps: NDArray[np.int64]) -> Trace:
-        """Return the map of some rows from t to T in given steps, with log π at its end."""
+    def _mean_under(self, reference: Reference) -> Estimate:
+        """Return E_p[log p̂] = E_p[ℓ + log π] on cells at t."""
 
-        def trace(which: Rows, x: FloatArray) -> tuple[FloatArray, ...]:
-            end, log_slope = self._follow(rows[which], x, steps[which])
-            slope = self._prior.score(end) * np.exp(log_slope)
-            return end, log_slope, self._prior.log_density(end), slope
+        def prior_at(_: FloatArray, end: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
+            return [self.start_law.log_density(end), self.start_law.score(end) * np.exp(log_slope)]
 
-        return trace
+        mean = log_slope_mean(lambda x: np.exp(reference.log_density(x)))
+        return self.integral("E log p", mean, prior_at, reference.edges)
 
     def _check_domain(self) -> None:
         rows, points, _ = self._points(self.domain)
         end, _ = self._follow(rows, points, np.full(len(rows), self.n_steps or _FIRST_STEPS))
-        mass = np.diff(self._prior.cdf(end.reshape(-1, 2))).ravel()
+        mass = np.diff(self.start_law.cdf(end.reshape(-1, 2))).ravel()
         # Paths that so few steps lose are left to the solve itself.
         self._require_mass(np.nan_to_num(mass, nan=1.0))
 
-    def _estimate(self, name: str, value: FloatArray, error: FloatArray) -> Estimate:
-        missed = ~(error <= self.tolerance)
+    def _estimate(
+        self, name: str, value: FloatArray, error: FloatArray, tolerance: float
+    ) -> Estimate:
+        missed = ~(error <= tolerance)
         if missed.any():
             warnings.warn(
                 f"{name} of the probability flow: estimated error {error.max():.1e} exceeds the "
-                f"tolerance {self.tolerance:g} at {missed.sum()} training time(s); raise "
+                f"tolerance {tolerance:g} at {missed.sum()} training time(s); raise "
                 "n_steps or tolerance",
                 AccuracyWarning,
                 stacklevel=4,
@@ -235,10 +265,15 @@ class ProbabilityFlowDensity(TransportedDensity):
         """Return log p̂ at x, x[i] in steps[i] steps."""
         end, log_jacobian = self._follow(rows, x, steps)
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._prior.log_density(end) + log_jacobian
+            return self.start_law.log_density(end) + log_jacobian
 
-    def _choose_steps(self, mean_change: Callable[[Rows, int], FloatArray]) -> Choice:
-        """Double the steps of each row until a mean change of log p̂ says they are enough."""
+    def _choose_steps(
+        self, mean_change: Callable[[Rows, int], FloatArray], tolerance: float
+    ) -> Choice:
+        """Double the steps of each row until what the last doubling changed says they are enough.
+
+        A share of the tolerance is theirs.
+        """
         rows = np.arange(self._n_rows)
         steps, error = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
         n = self.n_steps or _FIRST_STEPS
@@ -246,7 +281,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             steps[rows], error[rows] = n, self._share * mean_change(rows, n)
             if self.n_steps is not None or 2 * n > _MOST_STEPS:
                 break
-            rows = rows[~(error[rows] <= _STEPS_SHARE * self.tolerance)]
+            rows = rows[~(error[rows] <= _STEPS_SHARE * tolerance)]
             n *= 2
         if not np.isfinite(error).all():
             raise ArgumentError("score must keep the flow finite, paths leave it at some time τ")
@@ -271,7 +306,7 @@ class ProbabilityFlowDensity(TransportedDensity):
     def _bulk_choice(self) -> Choice:
         """Steps of every row, and the mean error of log p̂ over the bulk of its mass."""
         steps, error = self._choose_steps(
-            lambda rows, n: self._change(rows, self._bulk(rows, n), n).mean(1)
+            lambda rows, n: self._change(rows, self._bulk(rows, n), n).mean(1), self.tolerance
         )
         missed = error > _STEPS_SHARE * self.tolerance
         if missed.any() and self.n_steps is None:
@@ -288,9 +323,9 @@ class ProbabilityFlowDensity(TransportedDensity):
         """Return points at t that cover the bulk of each row's mass, (k, N) or (k, N, d)."""
         d = self.score.dimension
         if d > 1:
-            start = self._prior.sample(_PROBES, np.random.default_rng(0))
+            start = self.start_law.sample(_PROBES, np.random.default_rng(0))
         else:
-            start = np.array(self._prior.domain(_BULK_WIDTHS))
+            start = np.array(self.start_law.domain(_BULK_WIDTHS))
         image = self._images(rows, start, np.full(len(rows), n))
         if d > 1:
             return image

@@ -68,7 +68,8 @@ class ReverseSDEDensity(TransportedDensity):
         self._need_line("the reverse-SDE density")
         super().__post_init__()
         wanted = self.domain if self._bounded else None
-        problem = ReverseProblem(drops_of(self.score), self._n_rows, self.sde, self.t, self._prior)
+        drops = drops_of(self.score)
+        problem = ReverseProblem(drops, self._n_rows, self.sde, self.t, self.start_law)
         grid = widened_grid(problem, wanted)
         if wanted is not None:
             self._require_mass(rough_mass(problem, grid, wanted))

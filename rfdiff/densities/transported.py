@@ -57,6 +57,12 @@ class TransportedDensity(ABC):
         return self.score.shape
 
     @property
+    def start_law(self) -> GaussianMixture:
+        """The law at T: the prior, π if none was given."""
+        assert self.prior is not None  # set on construction
+        return self.prior
+
+    @property
     def breakpoints(self) -> FloatArray:
         """No points of lesser smoothness are known in advance."""
         return np.empty(0)
@@ -89,11 +95,6 @@ class TransportedDensity(ABC):
     @abstractmethod
     def _mean_under(self, reference: Reference) -> Estimate:
         """Return E_p[log p̂] under a law with a density."""
-
-    @property
-    def _prior(self) -> GaussianMixture:
-        assert self.prior is not None  # set on construction
-        return self.prior
 
     @property
     def _bounded(self) -> bool:

@@ -1,0 +1,190 @@
+"""Divergences between a law and the probability flow, on cells that the flow carries from T to t.
+
+A cell (y₀, y₁) of the prior's line comes to lie at (x₀, x₁) at t. Its mass Q under p̂ is the
+prior's, its mass P under p the law's: both are known, however rough p̂ is between the ends. With
+ρ = log p̂/p known at the ends, three numbers are known of b = (p − p̂)/(p + p̂) = −tanh ρ/2: two end
+values and its mean (P − Q)/(P + Q) under p + p̂. The cell adds ½(P + Q) times the mean of φ(b), φ
+convex, which lies between φ of the mean (Jensen) and φ(1): no cell can hide more than that.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from .densities.flow_quadrature import Cells, Part, Quantity, mean_log, rounding
+from .densities.probability_flow import ProbabilityFlowDensity
+from .estimate import Estimate
+from .panels import Panels, quantiles
+from .quadrature import gauss_legendre
+from .reference import Reference
+from .validation import FloatArray
+
+# Masses below this are integrated where they lie, since differences of F would lose digits.
+_SMALL = 1e-8
+# The law's distribution function is known to this.
+_KNOWN = 1e-15
+# W₂² is computed to this share of a distance's tolerance: enough for W₂ above 0.05 of p's spread.
+_SQUARE_SHARE = 0.1
+# Nodes and weights on a cell.
+_NODES, _WEIGHTS = gauss_legendre(4, 0.0, 1.0)
+
+# The mean over a cell of φ(b), from b at both ends and its mean.
+MeanOfPhi = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+
+
+def reverse_kl(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
+    """KL(p̂‖p) = Σ Q·(mean ρ), where the mean of e^{−ρ} under p̂ is P/Q."""
+    reference = Reference(law, learned.domain)
+
+    def quantity(cells: Cells) -> Part:
+        log_p, log_q = _log_masses(cells, reference, learned)
+        q = np.exp(log_q)
+        with np.errstate(invalid="ignore"):
+            noise = rounding(cells.start[0], cells.end[0])
+            mean, _, doubt = mean_log(log_p - log_q, -cells.start[3], -cells.end[3], noise)
+        return Part(-q * mean, q, q * doubt, np.full(len(q), np.inf))
+
+    return _integral("reverse KL", quantity, reference, learned)
+
+
+def total_variation(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
+    """TV = ½∫|p − p̂|: φ(b) = |b|."""
+    return _bounded("total variation", _mean_absolute, law, learned)
+
+
+def jensen_shannon(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
+    """JS: φ(b) = ln 2 + a ln a + (1 − a) ln (1 − a) with a = (1 + b)/2."""
+    return _bounded("Jensen–Shannon divergence", _mean_of_entropies, law, learned)
+
+
+def wasserstein(law: Any, learned: ProbabilityFlowDensity, order: int) -> Estimate:
+    """W₁ = Σ∫|F⁻¹ − F̂⁻¹| du or W₂² = Σ∫(F⁻¹ − F̂⁻¹)² du on cells of u = F̂; F̂⁻¹(u) = x.
+
+    Both quantile functions rise, so that no cell can hide more than their rises over it.
+    """
+    reference = Reference(law, learned.domain)
+    panels = Panels.between(reference.edges)
+    density = np.exp(reference.log_density(panels.x))
+    spread = _spread(panels, density)
+
+    def node(y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
+        u = learned.start_law.cdf(y)
+        low, own, high = (
+            quantiles(panels, density, np.clip(u + shift, 0.0, 1.0))
+            for shift in (-_KNOWN, 0.0, _KNOWN)
+        )
+        return [u, own, high - low]
+
+    def quantity(cells: Cells) -> Part:
+        (x0, _, u0, own0, slack0), (x1, _, u1, own1, slack1) = cells.start, cells.end
+        mass, rise, slack = u1 - u0, (x1 - x0) + (own1 - own0), np.maximum(slack0, slack1)
+        gaps = own0 - x0, own1 - x1
+        if order == 1:
+            mean = _mean_absolute(*gaps, 0.5 * (gaps[0] + gaps[1]))
+            return Part(mass * mean, mass, mass * slack, mass * (rise + slack))
+        mean = (gaps[0] ** 2 + gaps[0] * gaps[1] + gaps[1] ** 2) / 3.0
+        twice = 2.0 * np.maximum(np.abs(own1 - x0), np.abs(own0 - x1)) + slack
+        return Part(mass * mean, mass, mass * slack * twice, mass * (rise + slack) * twice)
+
+    unit = spread if order == 1 else _SQUARE_SHARE * spread**2
+    found = learned.integral(f"W{order}", quantity, node, _edges(learned), back=True, unit=unit)
+    if order == 1:
+        return found
+    value = np.sqrt(found.value)
+    above = np.sqrt(found.value + found.error) - value
+    below = value - np.sqrt(np.maximum(found.value - found.error, 0.0))
+    return Estimate(value, np.maximum(above, below), found.error_covers)
+
+
+def _bounded(
+    name: str, mean_of_phi: MeanOfPhi, law: Any, learned: ProbabilityFlowDensity
+) -> Estimate:
+    reference, one = Reference(law, learned.domain), np.ones(1)
+    largest = mean_of_phi(one, one, one)[0]
+
+    def quantity(cells: Cells) -> Part:
+        log_p, log_q = _log_masses(cells, reference, learned)
+        mean, half = np.tanh(0.5 * (log_p - log_q)), 0.5 * (np.exp(log_p) + np.exp(log_q))
+        start, end = -np.tanh(0.5 * cells.start[3]), -np.tanh(0.5 * cells.end[3])
+        least = mean_of_phi(mean, mean, mean)
+        value = np.clip(mean_of_phi(start, end, mean), least, largest)
+        # A bump of b that moves its mean by κ off the chord may be anything of that size.
+        kappa = np.abs(mean - 0.5 * (start + end))
+        doubt = kappa * (kappa + np.abs(end - start) / 6.0)
+        return Part(half * value, half, half * doubt, half * (largest - least))
+
+    return _integral(name, quantity, reference, learned)
+
+
+def _integral(
+    name: str, quantity: Quantity, reference: Reference, learned: ProbabilityFlowDensity
+) -> Estimate:
+    """Integrate what needs the law's mass below x and ρ = log p̂/p beside x and ln dx/dy."""
+    edges, prior = _edges(learned), learned.start_law
+
+    def node(y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
+        # The outermost cells take what the law has beyond them.
+        below = np.where(y <= edges[0], 0.0, np.where(y >= edges[-1], 1.0, reference.cdf(x)))
+        return [below, prior.log_density(y) - log_slope - reference.log_density(x)]
+
+    return learned.integral(name, quantity, node, edges, back=True)
+
+
+def _edges(learned: ProbabilityFlowDensity) -> FloatArray:
+    """Return panels that resolve the prior where it has mass."""
+    low, high = learned.start_law.domain(8.0)
+    edges = Reference(learned.start_law, (-np.inf, np.inf)).edges
+    return np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
+
+
+def _log_masses(
+    cells: Cells, reference: Reference, learned: ProbabilityFlowDensity
+) -> tuple[FloatArray, FloatArray]:
+    """Return ln P and ln Q."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.log(cells.end[2] - cells.start[2])
+    inside = ~(own > np.log(_SMALL))
+    x0, x1 = cells.start[0, inside], cells.end[0, inside]
+    own[inside] = _log_mass(reference.log_density, x0, x1)
+    return own, _log_mass(learned.start_law.log_density, cells.left, cells.right)
+
+
+def _log_mass(
+    log_density: Callable[[FloatArray], FloatArray], left: FloatArray, right: FloatArray
+) -> FloatArray:
+    """Return ln ∫ of a density over intervals, (P,)."""
+    length = np.maximum(right - left, 0.0)
+    values = log_density(left[:, None] + length[:, None] * _NODES)
+    with np.errstate(divide="ignore"):
+        return np.log(length) + np.logaddexp.reduce(values + np.log(_WEIGHTS), axis=1)
+
+
+def _mean_absolute(start: FloatArray, end: FloatArray, mean: FloatArray) -> FloatArray:
+    """Return the mean of |b| over (0, 1) for the parabola b with these end values and mean."""
+    linear = 6.0 * mean - 4.0 * start - 2.0 * end
+    square = 3.0 * (start + end) - 6.0 * mean
+    root = np.sqrt(np.maximum(linear * linear - 4.0 * square * start, 0.0))
+    half = -0.5 * (linear + np.where(linear < 0.0, -root, root))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        roots = np.nan_to_num(np.stack([half / square, start / half]))
+    cuts = np.sort(np.clip(roots, 0.0, 1.0), axis=0)
+    s = np.concatenate([np.zeros((1, len(mean))), cuts, np.ones((1, len(mean)))])
+    primitive = s * (start + s * (0.5 * linear + s * square / 3.0))
+    return np.asarray(np.abs(np.diff(primitive, axis=0)).sum(0))
+
+
+def _mean_of_entropies(start: FloatArray, end: FloatArray, mean: FloatArray) -> FloatArray:
+    """Return the mean of φ(b) of the Jensen–Shannon divergence for that parabola."""
+    linear = 6.0 * mean - 4.0 * start - 2.0 * end
+    square = 3.0 * (start + end) - 6.0 * mean
+    s = _NODES[:, None]
+    a = np.clip(0.5 * (1.0 + start + s * (linear + s * square)), 0.0, 1.0)
+    return _WEIGHTS @ (np.log(2.0) + xlogy(a, a) + xlogy(1.0 - a, 1.0 - a))
+
+
+def _spread(panels: Panels, density: FloatArray) -> float:
+    """Return the standard deviation of a density by its nodal values."""
+    total, first, second = (float(panels.integrals(density * panels.x**k).sum()) for k in range(3))
+    return float(np.sqrt(max(second / total - (first / total) ** 2, 0.0)))
