@@ -35,8 +35,15 @@ MeanOfPhi = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
 
 def reverse_kl(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
-    """KL(p̂‖p) = Σ Q·(mean ρ), where the mean of e^{−ρ} under p̂ is P/Q."""
+    """KL(p̂‖p) = Σ Q·(mean ρ), where the mean of e^{−ρ} under p̂ is P/Q.
+
+    p̂ vanishes nowhere: +∞ if p does.
+    """
     reference = Reference(law, learned.domain)
+    low, high = reference.edges[[0, -1]]
+    beyond = np.array([2.0 * low - high, 2.0 * high - low])
+    if np.isneginf(reference.log_density(beyond)).any():
+        return Estimate(np.full(learned.shape, np.inf))
 
     def quantity(cells: Cells) -> Part:
         log_p, log_q = _log_masses(cells, reference, learned)
@@ -79,14 +86,16 @@ def wasserstein(law: Any, learned: ProbabilityFlowDensity, order: int) -> Estima
 
     def quantity(cells: Cells) -> Part:
         (x0, _, u0, own0, slack0), (x1, _, u1, own1, slack1) = cells.start, cells.end
-        mass, rise, slack = u1 - u0, (x1 - x0) + (own1 - own0), np.maximum(slack0, slack1)
-        gaps = own0 - x0, own1 - x1
+        mass, gaps = u1 - u0, (own0 - x0, own1 - x1)
+        # Where too few steps have folded the flow, x is no quantile.
+        slack = np.maximum(slack0, slack1) + np.maximum(x0 - x1, 0.0)
+        hidden = np.abs(x1 - x0) + (own1 - own0) + slack
         if order == 1:
             mean = _mean_absolute(*gaps, 0.5 * (gaps[0] + gaps[1]))
-            return Part(mass * mean, mass, mass * slack, mass * (rise + slack))
+            return Part(mass * mean, mass, mass * slack, mass * hidden)
         mean = (gaps[0] ** 2 + gaps[0] * gaps[1] + gaps[1] ** 2) / 3.0
-        twice = 2.0 * np.maximum(np.abs(own1 - x0), np.abs(own0 - x1)) + slack
-        return Part(mass * mean, mass, mass * slack * twice, mass * (rise + slack) * twice)
+        twice = mass * (2.0 * np.maximum(np.abs(own1 - x0), np.abs(own0 - x1)) + slack)
+        return Part(mass * mean, mass, slack * twice, hidden * twice)
 
     unit = spread if order == 1 else _SQUARE_SHARE * spread**2
     found = learned.integral(f"W{order}", quantity, node, _edges(learned), back=True, unit=unit)
@@ -113,9 +122,13 @@ def _bounded(
         # A bump of b that moves its mean by κ off the chord may be anything of that size.
         kappa = np.abs(mean - 0.5 * (start + end))
         doubt = kappa * (kappa + np.abs(end - start) / 6.0)
-        return Part(half * value, half, half * doubt, half * (largest - least))
+        # Where too few steps have folded the flow, mass is counted more than once.
+        folded = largest * np.maximum(cells.start[2] - cells.end[2], 0.0)
+        hidden = half * (largest - least) + folded
+        return Part(half * value, half, half * doubt + folded, hidden)
 
-    return _integral(name, quantity, reference, learned)
+    found = _integral(name, quantity, reference, learned)
+    return Estimate(np.minimum(found.value, largest), found.error, found.error_covers)
 
 
 def _integral(

@@ -166,7 +166,7 @@ def check(method: str, kinds: list[str], seeds: range) -> float:
             value, error = float(estimate), float(estimate.error)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AccuracyWarning)
-                true, doubt = truth.divergence(kind, value, 0.1 * error)
+                true, doubt = truth.divergence(kind, value, 0.2 * error)
             gap = abs(value - true)
             honest[kind] += gap <= error
             print(

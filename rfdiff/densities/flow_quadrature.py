@@ -85,8 +85,9 @@ Quantity = Callable[[Cells], Part]
 
 
 def integrate_along(
-    trace: Trace, quantity: Quantity, panels: FloatArray, n_rows: int, tolerance: float
-) -> Estimate:
+    trace: Trace, quantity: Quantity, panels: FloatArray, n_rows: int, tolerance: float,
+    left_over: float = 1.0,
+) -> Estimate:  # fmt: skip
     """Return what cells add up to for every map, shape (n_rows,).
 
     Args:
@@ -95,6 +96,8 @@ def integrate_along(
         panels: edges (E,) of panels from which cells start.
         n_rows: number of maps.
         tolerance: of each integral. A cell may err by its share, half by mass, half by width.
+        left_over: what halving a cell leaves of its error, as a share of what it changes: all where
+            the quantity jumps, a seventh where it has a kink.
     """
     value, error = np.zeros(n_rows), np.zeros(n_rows)
     cells = first_cells(trace, panels, n_rows)
@@ -104,8 +107,7 @@ def integrate_along(
         halves = cells.halves(trace)
         part = quantity(halves)
         total, doubt, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
-        # Halving divides the error by eight at a kink of ℓ, and by two at a cliff.
-        gap = np.minimum(0.5 * np.abs(total - parent) + doubt, most)
+        gap = np.minimum(left_over * np.abs(total - parent) + doubt, most)
         width = (cells.right - cells.left) / (panels[-1] - panels[0])
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
