@@ -8,6 +8,8 @@ convex, which lies between φ of the mean (Jensen) and φ(1): no cell can hide m
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from scipy.special import xlogy
 from .densities.flow_quadrature import Cells, Part, Quantity, mean_log, rounding
 from .densities.probability_flow import ProbabilityFlowDensity
 from .estimate import Estimate
+from .mixtures import GaussianMixture
 from .panels import Panels, quantiles
 from .quadrature import gauss_legendre
 from .reference import Reference
@@ -67,44 +70,82 @@ def jensen_shannon(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
 
 
 def wasserstein(law: Any, learned: ProbabilityFlowDensity, order: int) -> Estimate:
-    """W₁ = Σ∫|F⁻¹ − F̂⁻¹| du or W₂² = Σ∫(F⁻¹ − F̂⁻¹)² du on cells of u = F̂; F̂⁻¹(u) = x.
-
-    Both quantile functions rise, so that no cell can hide more than their rises over it.
-    """
-    reference = Reference(law, learned.domain)
-    panels = Panels.between(reference.edges)
-    density = np.exp(reference.log_density(panels.x))
-    spread = _spread(panels, density)
-
-    def node(y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
-        u = learned.start_law.cdf(y)
-        low, own, high = (
-            quantiles(panels, density, np.clip(u + shift, 0.0, 1.0))
-            for shift in (-_KNOWN, 0.0, _KNOWN)
-        )
-        return [u, own, high - low]
-
-    def quantity(cells: Cells) -> Part:
-        (x0, _, u0, own0, slack0), (x1, _, u1, own1, slack1) = cells.start, cells.end
-        mass, gaps = u1 - u0, (own0 - x0, own1 - x1)
-        # Where too few steps have folded the flow, x is no quantile.
-        slack = np.maximum(slack0, slack1) + np.maximum(x0 - x1, 0.0)
-        hidden = np.abs(x1 - x0) + (own1 - own0) + slack
-        if order == 1:
-            mean = _mean_absolute(*gaps, 0.5 * (gaps[0] + gaps[1]))
-            return Part(mass * mean, mass, mass * slack, mass * hidden)
-        mean = (gaps[0] ** 2 + gaps[0] * gaps[1] + gaps[1] ** 2) / 3.0
-        twice = mass * (2.0 * np.maximum(np.abs(own1 - x0), np.abs(own0 - x1)) + slack)
-        return Part(mass * mean, mass, slack * twice, hidden * twice)
-
-    unit = spread if order == 1 else _SQUARE_SHARE * spread**2
-    found = learned.integral(f"W{order}", quantity, node, _edges(learned), back=True, unit=unit)
+    """W₁ = Σ∫|F⁻¹ − F̂⁻¹| du or W₂² = Σ∫(F⁻¹ − F̂⁻¹)² du on cells of u = F̂; F̂⁻¹(u) = x."""
+    ranks = _Ranks(Reference(law, learned.domain), learned.start_law)
+    quantity, unit = ranks.gap, ranks.spread
+    if order == 2:
+        quantity, unit = ranks.square_gap, _SQUARE_SHARE * ranks.spread**2
+    found = learned.integral(
+        f"W{order}", quantity, ranks.node, _edges(learned), back=True, unit=unit
+    )
     if order == 1:
         return found
     value = np.sqrt(found.value)
     above = np.sqrt(found.value + found.error) - value
     below = value - np.sqrt(np.maximum(found.value - found.error, 0.0))
     return Estimate(value, np.maximum(above, below), found.error_covers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranks:
+    """Points of two laws side by side by rank u: x of the flow, F⁻¹(u) of a law.
+
+    Between the ends of a cell their gap is taken as linear in u. Both rise, so that no cell can
+    hide more than their rises over it.
+    """
+
+    reference: Reference
+    start_law: GaussianMixture
+
+    @cached_property
+    def _panels(self) -> Panels:
+        return Panels.between(self.reference.edges)
+
+    @cached_property
+    def _density(self) -> FloatArray:
+        return np.exp(self.reference.log_density(self._panels.x))
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the law."""
+        x, weighted = self._panels.x, self._density
+        total, mean = (float(self._panels.integrals(weighted * x**k).sum()) for k in (0, 1))
+        square = self._panels.integrals(weighted * (x - mean / total) ** 2).sum()
+        return float(np.sqrt(square / total))
+
+    def node(self, y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
+        """Return u, F⁻¹(u), what it is not known to, and dx/du."""
+        u = self.start_law.cdf(y)
+        low, own, high = (
+            quantiles(self._panels, self._density, np.clip(u + shift, 0.0, 1.0))
+            for shift in (-_KNOWN, 0.0, _KNOWN)
+        )
+        with np.errstate(over="ignore"):
+            return [u, own, high - low, np.exp(log_slope - self.start_law.log_density(y))]
+
+    def gap(self, cells: Cells) -> Part:
+        """∫|F⁻¹ − F̂⁻¹| du."""
+        mass, start, end, known, stray, hidden = self._gaps(cells)
+        mean = _mean_absolute(start, end, 0.5 * (start + end))
+        return Part(mass * mean, mass, mass * (known + stray), mass * hidden)
+
+    def square_gap(self, cells: Cells) -> Part:
+        """∫(F⁻¹ − F̂⁻¹)² du."""
+        mass, start, end, known, stray, hidden = self._gaps(cells)
+        mean = (start * start + start * end + end * end) / 3.0
+        twice = mass * (2.0 * np.maximum(np.abs(start), np.abs(end)) + hidden)
+        return Part(mass * mean, mass, (known + stray) * twice, hidden * twice)
+
+    def _gaps(self, cells: Cells) -> tuple[FloatArray, ...]:
+        """Return masses, gaps at both ends, and what of a gap is unknown, may stray, can hide."""
+        (x0, _, u0, own0, slack0, rate0), (x1, _, u1, own1, slack1, rate1) = cells.start, cells.end
+        mass = u1 - u0
+        # Where too few steps have folded the flow, x is no quantile.
+        known = np.maximum(slack0, slack1) + np.maximum(x0 - x1, 0.0)
+        # The rates at both ends say how far x strays from its chord.
+        rise0, rise1 = mass * rate0, mass * rate1
+        stray = (np.abs(rise1 - rise0) + np.abs(x1 - x0 - 0.5 * (rise0 + rise1))) / 12.0
+        return mass, own0 - x0, own1 - x1, known, stray, np.abs(x1 - x0) + own1 - own0 + known
 
 
 def _bounded(
@@ -195,9 +236,3 @@ def _mean_of_entropies(start: FloatArray, end: FloatArray, mean: FloatArray) -> 
     s = _NODES[:, None]
     a = np.clip(0.5 * (1.0 + start + s * (linear + s * square)), 0.0, 1.0)
     return _WEIGHTS @ (np.log(2.0) + xlogy(a, a) + xlogy(1.0 - a, 1.0 - a))
-
-
-def _spread(panels: Panels, density: FloatArray) -> float:
-    """Return the standard deviation of a density by its nodal values."""
-    total, first, second = (float(panels.integrals(density * panels.x**k).sum()) for k in range(3))
-    return float(np.sqrt(max(second / total - (first / total) ** 2, 0.0)))

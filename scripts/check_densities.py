@@ -1,7 +1,7 @@
 """Are the errors of the transported densities' divergences honest? Random runs, brute force.
 
 Each case draws a process, a target, n, m, τ over the whole range, an evaluation time and the law
-to compare with (p₀ or p_t). The truth comes from a far finer solve (eight times the steps, or a
+to compare with (p₀ or p_t). The truth comes from a far finer solve (four times the steps, or a
 wider grid and a tolerance of 1e-6) by adaptive Gauss–Legendre, which shares no nodes and no error
 control with the package's own quadrature, from means under both laws of functions of ρ = log p̂/p.
 Means under the probability flow are taken at T, those under the reverse SDE at t. Prints one line
@@ -94,7 +94,7 @@ class Truth:
 
     @cached_property
     def _steps(self) -> int:
-        return min(8 * int(self.case.density("probability-flow").steps), 16384)
+        return min(4 * int(self.case.density("probability-flow").steps), 16384)
 
     def divergence(self, kind: str, value: float, tolerance: float) -> tuple[float, float]:
         """Return a divergence, which is near `value`, and the error of its quadrature."""

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import rfdiff
 from rfdiff.densities.characteristics import RectifiedCharacteristics, SmoothCharacteristics
-from rfdiff.densities.flow_quadrature import integrate_along, log_slope_mean
+from rfdiff.densities.flow_quadrature import integrate_along, left_at_kinks, log_slope_mean
 from rfdiff.densities.probability_flow import ProbabilityFlowDensity
 from rfdiff.divergences import DIVERGENCES
 from rfdiff.errors import AccuracyWarning, ArgumentError, MemoryLimitError

@@ -82,11 +82,25 @@ class Part(NamedTuple):
 
 
 Quantity = Callable[[Cells], Part]
+Rule = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+def left_at_kinks(change: FloatArray, before: FloatArray) -> FloatArray:
+    """Return what halving leaves where most errors fall to an eighth, and some to a half."""
+    return 0.5 * change
+
+
+def left_at_cliffs(change: FloatArray, before: FloatArray) -> FloatArray:
+    """Return what halving leaves where errors fall to a half, or by chance change nothing once.
+
+    Second order leaves a quarter of the change before.
+    """
+    return change + 0.25 * before
 
 
 def integrate_along(
     trace: Trace, quantity: Quantity, panels: FloatArray, n_rows: int, tolerance: float,
-    left_over: float = 1.0,
+    left: Rule,
 ) -> Estimate:  # fmt: skip
     """Return what cells add up to for every map, shape (n_rows,).
 
@@ -96,18 +110,20 @@ def integrate_along(
         panels: edges (E,) of panels from which cells start.
         n_rows: number of maps.
         tolerance: of each integral. A cell may err by its share, half by mass, half by width.
-        left_over: what halving a cell leaves of its error, as a share of what it changes: all where
-            the quantity jumps, a seventh where it has a kink.
+        left: what halving a cell leaves of its error, from what it changes and what the halving
+            before it has changed.
     """
     value, error = np.zeros(n_rows), np.zeros(n_rows)
     cells = first_cells(trace, panels, n_rows)
     parent, mass, _, _ = quantity(cells)
+    before = np.full(len(parent), np.inf)
     for halving in range(_MOST_HALVINGS + 1):
         n = len(cells.rows)
         halves = cells.halves(trace)
         part = quantity(halves)
         total, doubt, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
-        gap = np.minimum(left_over * np.abs(total - parent) + doubt, most)
+        change = np.abs(total - parent)
+        gap = np.minimum(left(change, before) + doubt, most)
         width = (cells.right - cells.left) / (panels[-1] - panels[0])
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
@@ -115,6 +131,7 @@ def integrate_along(
         error += np.bincount(cells.rows[done], gap[done], n_rows)
         again = np.concatenate([~done, ~done])
         cells, parent, mass = halves[again], part.value[again], part.mass[again]
+        before = 0.5 * np.concatenate([change[~done], change[~done]])
         if not len(cells.rows):
             break
     return Estimate(value, error + 1e-15 * np.abs(value))

@@ -20,10 +20,13 @@ from .characteristics import Characteristics, characteristics_of
 from .flow_quadrature import (
     Quantity,
     Rows,
+    Rule,
     Trace,
     density_mass,
     first_cells,
     integrate_along,
+    left_at_cliffs,
+    left_at_kinks,
     log_slope_mean,
 )
 from .transported import TransportedDensity
@@ -159,7 +162,7 @@ class ProbabilityFlowDensity(TransportedDensity):
 
     def integral(
         self, name: str, quantity: Quantity, node: Node, panels: FloatArray, *,
-        back: bool = False, unit: float = 1.0, left_over: float = 1.0,
+        back: bool = False, unit: float = 1.0, left: Rule = left_at_cliffs,
     ) -> Estimate:  # fmt: skip
         """Return what cells along the flow add up to, shape (…), refined for each training time.
 
@@ -173,7 +176,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             panels: edges of panels from which cells start, at t, or at T if `back`.
             back: cells lie at T and are carried to t, instead of from t to T.
             unit: of the integral; it may err by `tolerance` units.
-            left_over: what halving a cell leaves of its error, as a share of what it changes.
+            left: what halving a cell leaves of its error.
         """
         self._need_line(name)
 
@@ -196,7 +199,7 @@ class ProbabilityFlowDensity(TransportedDensity):
         rows, tolerance = np.arange(self._n_rows), unit * self.tolerance
         steps, step_error = self._choose_steps(mean_change, tolerance)
         cells = integrate_along(
-            trace_of(rows, steps), quantity, panels, len(rows), _CELLS_SHARE * tolerance, left_over
+            trace_of(rows, steps), quantity, panels, len(rows), _CELLS_SHARE * tolerance, left
         )
         return self._estimate(name, cells.value, cells.error + step_error, tolerance)
 
@@ -207,8 +210,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             return [self.start_law.log_density(end), self.start_law.score(end) * np.exp(log_slope)]
 
         mean = log_slope_mean(lambda x: np.exp(reference.log_density(x)))
-        # Most cells that are halved hold a kink, some a cliff.
-        return self.integral("E log p", mean, prior_at, reference.edges, left_over=0.5)
+        return self.integral("E log p", mean, prior_at, reference.edges, left=left_at_kinks)
 
     def _check_domain(self) -> None:
         rows, points, _ = self._points(self.domain)
