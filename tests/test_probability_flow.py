@@ -263,9 +263,8 @@ class TestQuadrature:
             return lambda y: np.stack([sum(trace(np.full(len(y), row), y)[1:3])])
 
         exact = [adaptive_panels(integrand(i), y_k[i], 1e-9)[1].value[0] for i in range(n)]
-        got = integrate_along(
-            trace, log_slope_mean(np.ones_like), np.linspace(0.0, 1.0, 21), n, 1e-3
-        )
+        mean, panels = log_slope_mean(np.ones_like), np.linspace(0.0, 1.0, 21)
+        got = integrate_along(trace, mean, panels, n, 1e-3, left_at_kinks)
         assert got.error.max() <= 1e-3
         assert (np.abs(got.value - exact) <= got.error).mean() >= 0.95
         assert (np.abs(got.value - exact) <= 1e-3 * got.error).mean() < 0.5
