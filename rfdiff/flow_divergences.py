@@ -49,11 +49,11 @@ def reverse_kl(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
         return Estimate(np.full(learned.shape, np.inf))
 
     def quantity(cells: Cells) -> Part:
+        (x0, _, _, rho0), (x1, _, _, rho1) = cells.start, cells.end
         log_p, log_q = _log_masses(cells, reference, learned)
         q = np.exp(log_q)
         with np.errstate(invalid="ignore"):
-            noise = rounding(cells.start[0], cells.end[0])
-            mean, _, doubt = mean_log(log_p - log_q, -cells.start[3], -cells.end[3], noise)
+            mean, _, doubt = mean_log(log_p - log_q, -rho0, -rho1, rounding(x0, x1))
         return Part(-q * mean, q, q * doubt, np.full(len(q), np.inf))
 
     return _integral("reverse KL", quantity, reference, learned)
@@ -155,16 +155,17 @@ def _bounded(
     largest = mean_of_phi(one, one, one)[0]
 
     def quantity(cells: Cells) -> Part:
+        (_, _, below0, rho0), (_, _, below1, rho1) = cells.start, cells.end
         log_p, log_q = _log_masses(cells, reference, learned)
         mean, half = np.tanh(0.5 * (log_p - log_q)), 0.5 * (np.exp(log_p) + np.exp(log_q))
-        start, end = -np.tanh(0.5 * cells.start[3]), -np.tanh(0.5 * cells.end[3])
+        start, end = -np.tanh(0.5 * rho0), -np.tanh(0.5 * rho1)
         least = mean_of_phi(mean, mean, mean)
         value = np.clip(mean_of_phi(start, end, mean), least, largest)
         # A bump of b that moves its mean by κ off the chord may be anything of that size.
         kappa = np.abs(mean - 0.5 * (start + end))
         doubt = kappa * (kappa + np.abs(end - start) / 6.0)
         # Where too few steps have folded the flow, mass is counted more than once.
-        folded = largest * np.maximum(cells.start[2] - cells.end[2], 0.0)
+        folded = largest * np.maximum(below0 - below1, 0.0)
         hidden = half * (largest - least) + folded
         return Part(half * value, half, half * doubt + folded, hidden)
 
@@ -196,12 +197,12 @@ def _edges(learned: ProbabilityFlowDensity) -> FloatArray:
 def _log_masses(
     cells: Cells, reference: Reference, learned: ProbabilityFlowDensity
 ) -> tuple[FloatArray, FloatArray]:
-    """Return ln P and ln Q."""
+    """Return ln P and ln Q of cells between points whose trace is x, ln dx/dy, F(x) and ρ."""
+    (x0, _, below0, _), (x1, _, below1, _) = cells.start, cells.end
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.log(cells.end[2] - cells.start[2])
-    inside = ~(own > np.log(_SMALL))
-    x0, x1 = cells.start[0, inside], cells.end[0, inside]
-    own[inside] = _log_mass(reference.log_density, x0, x1)
+        own = np.log(below1 - below0)
+    small = ~(own > np.log(_SMALL))
+    own[small] = _log_mass(reference.log_density, x0[small], x1[small])
     return own, _log_mass(learned.start_law.log_density, cells.left, cells.right)
 
 
@@ -217,8 +218,7 @@ def _log_mass(
 
 def _mean_absolute(start: FloatArray, end: FloatArray, mean: FloatArray) -> FloatArray:
     """Return the mean of |b| over (0, 1) for the parabola b with these end values and mean."""
-    linear = 6.0 * mean - 4.0 * start - 2.0 * end
-    square = 3.0 * (start + end) - 6.0 * mean
+    linear, square = _parabola(start, end, mean)
     root = np.sqrt(np.maximum(linear * linear - 4.0 * square * start, 0.0))
     half = -0.5 * (linear + np.where(linear < 0.0, -root, root))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -231,8 +231,14 @@ def _mean_absolute(start: FloatArray, end: FloatArray, mean: FloatArray) -> Floa
 
 def _mean_of_entropies(start: FloatArray, end: FloatArray, mean: FloatArray) -> FloatArray:
     """Return the mean of φ(b) of the Jensen–Shannon divergence for that parabola."""
-    linear = 6.0 * mean - 4.0 * start - 2.0 * end
-    square = 3.0 * (start + end) - 6.0 * mean
+    linear, square = _parabola(start, end, mean)
     s = _NODES[:, None]
     a = np.clip(0.5 * (1.0 + start + s * (linear + s * square)), 0.0, 1.0)
     return _WEIGHTS @ (np.log(2.0) + xlogy(a, a) + xlogy(1.0 - a, 1.0 - a))
+
+
+def _parabola(
+    start: FloatArray, end: FloatArray, mean: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients of s and s² of the parabola on (0, 1)."""
+    return 6.0 * mean - 4.0 * start - 2.0 * end, 3.0 * (start + end) - 6.0 * mean
