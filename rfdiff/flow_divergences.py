@@ -24,6 +24,8 @@ from .quadrature import gauss_legendre
 from .reference import Reference
 from .validation import FloatArray
 
+# Widths of the prior: where the flow grows without bound, the second moment is in its far tails.
+_WIDTHS = 12.0
 # Masses below this are integrated where they lie, since differences of F would lose digits.
 _SMALL = 1e-8
 # The law's distribution function is known to this.
@@ -114,14 +116,14 @@ class _Ranks:
         return float(np.sqrt(square / total))
 
     def node(self, y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
-        """Return u, F⁻¹(u), what it is not known to, and dx/du."""
+        """Return F⁻¹(u), what it is not known to, and dx/du."""
         u = self.start_law.cdf(y)
         low, own, high = (
             quantiles(self._panels, self._density, np.clip(u + shift, 0.0, 1.0))
             for shift in (-_KNOWN, 0.0, _KNOWN)
         )
         with np.errstate(over="ignore"):
-            return [u, own, high - low, np.exp(log_slope - self.start_law.log_density(y))]
+            return [own, high - low, np.exp(log_slope - self.start_law.log_density(y))]
 
     def gap(self, cells: Cells) -> Part:
         """∫|F⁻¹ − F̂⁻¹| du."""
@@ -138,8 +140,8 @@ class _Ranks:
 
     def _gaps(self, cells: Cells) -> tuple[FloatArray, ...]:
         """Return masses, gaps at both ends, and what of a gap is unknown, may stray, can hide."""
-        (x0, _, u0, own0, slack0, rate0), (x1, _, u1, own1, slack1, rate1) = cells.start, cells.end
-        mass = u1 - u0
+        (x0, _, own0, slack0, rate0), (x1, _, own1, slack1, rate1) = cells.start, cells.end
+        mass = np.exp(_log_mass(self.start_law.log_density, cells.left, cells.right))
         # Where too few steps have folded the flow, x is no quantile.
         known = np.maximum(slack0, slack1) + np.maximum(x0 - x1, 0.0)
         # The rates at both ends say how far x strays from its chord.
@@ -189,7 +191,7 @@ def _integral(
 
 def _edges(learned: ProbabilityFlowDensity) -> FloatArray:
     """Return panels that resolve the prior where it has mass."""
-    low, high = learned.start_law.domain(8.0)
+    low, high = learned.start_law.domain(_WIDTHS)
     edges = Reference(learned.start_law, (-np.inf, np.inf)).edges
     return np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
 

@@ -1,12 +1,12 @@
 """Are the errors of the transported densities' divergences honest? Random runs, brute force.
 
 Each case draws a process, a target, n, m, τ over the whole range, an evaluation time and the law
-to compare with (p₀ or p_t). The truth comes from a far finer solve (four times the steps of log p̂,
-and 16384 before an error is called dishonest, or a wider grid and a tolerance of 1e-6) by adaptive Gauss–Legendre, which shares no nodes and no error
-control with the package's own quadrature, from means under both laws of functions of ρ = log p̂/p.
-Means under the probability flow are taken at T, those under the reverse SDE at t. Prints one line
-a case and kind; the exit status says whether fewer than 95 in 100 true errors of some kind were
-within their estimates.
+to compare with (p₀ or p_t). The truth comes from a far finer solve: four times the steps of log p̂,
+and 16384 before an error is called dishonest, or a wider grid and a tolerance of 1e-6. It is a mean
+under both laws of functions of ρ = log p̂/p by adaptive Gauss–Legendre, which shares no nodes and no
+error control with the package's own quadrature; under the probability flow at T, under the reverse
+SDE at t. Prints one line a case and kind; the exit status says whether fewer than 95 in 100 true
+errors of some kind were within their estimates.
 
     python scripts/check_densities.py [probability-flow] [reverse-sde] [--cases 100] [--kinds kl]
 """
@@ -37,7 +37,7 @@ KINDS = (
     "kl", "reverse-kl", "jensen-shannon", "total-variation", "wasserstein-1", "wasserstein-2",
 )  # fmt: skip
 # Widths of a law beyond which it has no mass to speak of.
-WIDTHS = 8.5
+WIDTHS = 12.0
 MOST_STEPS = 16384
 Transported = ProbabilityFlowDensity | ReverseSDEDensity
 Function = Callable[[np.ndarray], np.ndarray]
