@@ -29,6 +29,8 @@ from numba import njit, prange
 _FAR = 1e100
 # Below this |∫a| Simpson's rule integrates the exponential of a step to 10⁻⁶ of a force.
 _SLIGHT = 0.3
+# A kink is met once what its time is wrong by turns the log slope by less than this.
+_MET, _MOST_TRIES = 1e-5, 60
 
 
 @njit(cache=True, inline="always")
@@ -65,6 +67,12 @@ def lay_out(w, biases, order, jump, bias, kinks, ahead, behind):
 def _parabola(a, b, c, u):
     """Value at u of the parabola through (0, a), (½, b), (1, c)."""
     return a + u * ((4.0 * b - 3.0 * a - c) + 2.0 * u * (a - 2.0 * b + c))
+
+
+@njit(cache=True, inline="always")
+def _parabola_slope(a, b, c, u):
+    """Derivative at u of the parabola through (0, a), (½, b), (1, c)."""
+    return (4.0 * b - 3.0 * a - c) + 4.0 * u * (a - 2.0 * b + c)
 
 
 @njit(cache=True, inline="always")
@@ -192,6 +200,40 @@ def _linear_part(y, u, v, s, f, g, b):
 
 
 @njit(cache=True)
+def _meet(y, u, met, kink, sign, turn, s, f, g, b):
+    """Return when and where the linear flow from y at u meets a kink, tried first at `met`.
+
+    Newton's method between times known to be too early and too late. The parabola that gave `met`
+    is far off where the flow grows by more than e before the step ends, however soon the kink is
+    met; and steps that end at the same time share that error, so comparing them does not show it.
+
+    Args:
+        y, u: where the path is, and when.
+        met: a first guess.
+        kink: the kink's places at the start, middle and end of the step.
+        sign: +1 if the path passes it rightwards, else −1.
+        turn: by how much the score's slope changes there.
+        s, f, g, b: the linear flow until then.
+    """
+    early, late = u, 1.0
+    for _ in range(_MOST_TRIES):
+        at = _linear_part(y, u, met, s, f, g, b)
+        beyond = at - _parabola(kink[0], kink[1], kink[2], met)
+        if sign * beyond > 0.0:
+            late = met
+        else:
+            early = met
+        closing = _velocity(at, met, s, f, g, b) - _parabola_slope(kink[0], kink[1], kink[2], met)
+        wrong, guess = late - early, early
+        if abs(beyond) < abs(closing) * wrong:
+            wrong, guess = abs(beyond / closing), met - beyond / closing
+        if wrong * abs(turn) * _parabola(g[0], g[1], g[2], met) <= _MET:
+            break
+        met = guess if early < guess < late else 0.5 * (early + late)
+    return met, at
+
+
+@njit(cache=True)
 def _step_past_kinks(
     y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
 ):
@@ -214,13 +256,13 @@ def _step_past_kinks(
         switched[n_switched] = first
         n_switched += 1
         # The linear flow up to the kink; then, perhaps to the end, the other one.
-        met = u + rest * when
-        y, u = _linear_part(y, u, met, s, f, g, b), met
+        weight = sign * theta[order[first]]
+        turn = weight * jump[first]
+        u, y = _meet(y, u, u + rest * when, kinks[first], sign, turn, s, f, g, b)
         reached = _parabola_integral(g[0], g[1], g[2], u)
         used += s * (reached - spent)
         spent = reached
-        weight = sign * theta[order[first]]
-        s += weight * jump[first]
+        s += turn
         b = (
             b[0] + weight * bias[first, 0],
             b[1] + weight * bias[first, 1],
