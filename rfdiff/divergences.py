@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike
 
 from . import flow_divergences
 from .comparison import compare
+from .densities.characteristics import is_rectified
+from .densities.flow_fisher import flow_fisher
 from .densities.probability_flow import ProbabilityFlowDensity
 from .densities.score_integral import ScoreIntegralDensity
 from .densities.senses import LearnedDensity
@@ -204,6 +206,8 @@ def fisher_divergence(
     learned = _on_domain(learned, domain)
     if isinstance(learned, ScoreIntegralDensity):
         return _fisher_of_score(law, learned)
+    if isinstance(learned, ProbabilityFlowDensity) and is_rectified(learned.score):
+        return _estimate(learned, *flow_fisher(law, learned))
     return _fisher_of_density(law, learned)
 
 

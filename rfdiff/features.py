@@ -40,6 +40,12 @@ class LogSigmaEmbedding:
         half_log = 0.5 * np.log(self.sde.std(t))
         return np.stack([np.ones_like(half_log), half_log], axis=-1)
 
+    def derivative(self, t: ArrayLike) -> FloatArray:
+        """Return e′(t): (σ_t²)′ = 2f σ_t² + g² for every linear process."""
+        relative = self.sde.diffusion_squared(t) / np.square(self.sde.std(t))
+        rate = 0.5 * self.sde.drift(t) + 0.25 * relative
+        return np.stack([np.zeros_like(rate), rate], axis=-1)
+
 
 @dataclass(frozen=True, eq=False)
 class FourierEmbedding:
@@ -68,6 +74,12 @@ class FourierEmbedding:
         phase = 2.0 * np.pi * np.asarray(t, dtype=np.float64)[..., None] * self.frequencies
         return np.concatenate([np.sin(phase), np.cos(phase)], axis=-1)
 
+    def derivative(self, t: ArrayLike) -> FloatArray:
+        """Return e′(t)."""
+        rate = 2.0 * np.pi * self.frequencies
+        phase = np.asarray(t, dtype=np.float64)[..., None] * rate
+        return np.concatenate([rate * np.cos(phase), -rate * np.sin(phase)], axis=-1)
+
 
 @dataclass(frozen=True)
 class AffineEmbedding:
@@ -80,8 +92,34 @@ class AffineEmbedding:
         t = np.asarray(t, dtype=np.float64)
         return np.stack([np.ones_like(t), t], axis=-1)
 
+    def derivative(self, t: ArrayLike) -> FloatArray:
+        """Return e′(t) = [0, 1]."""
+        t = np.asarray(t, dtype=np.float64)
+        return np.stack([np.zeros_like(t), np.ones_like(t)], axis=-1)
+
 
 EMBEDDINGS = ("log-sigma", "fourier", "affine")
+# Step of the differences that stand for the derivative of a caller's own embedding, a share of t.
+_DIFFERENCE = 1e-3
+
+
+def embedding_derivative(embedding: Embedding, t: ArrayLike) -> FloatArray:
+    """Return e′(t), shape t.shape + (d_e,): exact for the embeddings of this module.
+
+    A caller's own may have a method `derivative`; without one, differences of fourth order do.
+
+    >>> embedding_derivative(AffineEmbedding(), 0.5)
+    array([0., 1.])
+    >>> bool(abs(embedding_derivative(lambda t: np.sin(t)[..., None], 0.5) - np.cos(0.5)) < 1e-12)
+    True
+    """
+    exact = getattr(embedding, "derivative", None)
+    if exact is not None:
+        return np.asarray(exact(t), dtype=np.float64)
+    t = np.asarray(t, dtype=np.float64)
+    h = _DIFFERENCE * t
+    near, far = (embedding(t + k * h) - embedding(t - k * h) for k in (1.0, 2.0))
+    return (8.0 * near - far) / (12.0 * h[..., None])
 
 
 def make_embedding(embedding: str | Embedding, sde: ForwardSDE, seed: int) -> Embedding:
@@ -176,6 +214,10 @@ class RandomFeatures:
     def biases(self, t: ArrayLike) -> FloatArray:
         """Return b_j(t) = u_j·e(t), shape t.shape + (m,)."""
         return self.embedding(t) @ self.U.T
+
+    def bias_slopes(self, t: ArrayLike) -> FloatArray:
+        """Return b_j′(t) = u_j·e′(t), shape t.shape + (m,)."""
+        return embedding_derivative(self.embedding, t) @ self.U.T
 
     def output_scale(self, t: ArrayLike) -> FloatArray:
         """Return 1/(c(t) √m): the factor between act(·) and h, shape t.shape."""

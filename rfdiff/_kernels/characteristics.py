@@ -237,13 +237,16 @@ def _meet(y, u, met, kink, sign, turn, s, f, g, b):
 def _step_past_kinks(
     y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
 ):
-    """Follow one path through one step; return its end and the integral of ½g²c γ along it.
+    """Follow one path through one step; return its end, the integral of ½g²c γ along it, and minus
+    that integral's derivative by y.
 
-    `end` is where the path would go if it met no kink.
+    `end` is where the path would go if it met no kink. A kink met at a relative speed of r adds
+    −½g²c δγ J/r to the derivative, J = ∂y(met)/∂y(start): the later the path is, the longer it
+    keeps its old slope.
     """
     f, g = (drift[0], drift[1], drift[2]), (gain[0], gain[1], gain[2])
     b = (betas[0], betas[1], betas[2])
-    u, n_switched, used, spent = 0.0, 0, 0.0, 0.0
+    u, n_switched, used, spent, bend = 0.0, 0, 0.0, 0.0, 0.0
     while True:
         rest = 1.0 - u
         k1, k_end = rest * _velocity(y, u, s, f, g, b), rest * _velocity(end, 1.0, s, f, g, b)
@@ -262,6 +265,12 @@ def _step_past_kinks(
         reached = _parabola_integral(g[0], g[1], g[2], u)
         used += s * (reached - spent)
         spent = reached
+        speed = _velocity(y, u, s, f, g, b) - _parabola_slope(
+            kinks[first, 0], kinks[first, 1], kinks[first, 2], u
+        )
+        if speed != 0.0:
+            growth = math.exp(_parabola_integral(f[0], f[1], f[2], u) - used)
+            bend -= _parabola(g[0], g[1], g[2], u) * turn * growth / speed
         s += turn
         b = (
             b[0] + weight * bias[first, 0],
@@ -269,13 +278,13 @@ def _step_past_kinks(
             b[2] + weight * bias[first, 2],
         )
         end = _linear_part(y, u, 1.0, s, f, g, b)
-    return end, used + s * (_parabola_integral(g[0], g[1], g[2], 1.0) - spent)
+    return end, used + s * (_parabola_integral(g[0], g[1], g[2], 1.0) - spent), bend
 
 
 @njit(cache=True)
 def _carry_row(
     theta, order, jump, bias, kinks, ahead, behind, drift, gain, slope, intercept, switched,
-    x, log_jacobian,
+    x, log_jacobian, bend,
 ):  # fmt: skip
     """Carry the paths x (N,) of one θ through one step."""
     m = len(order)
@@ -296,10 +305,11 @@ def _carry_row(
             y, drift_total - spent, drift_late - s * gain_late, -g0 * b0, -gm * bm, -g1 * b1
         )  # fmt: skip
         if (place < m and ahead[place] < end) or (place > 0 and behind[place - 1] >= end):
-            end, spent = _step_past_kinks(
+            end, spent, turn = _step_past_kinks(
                 y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
                 s, intercept[place], switched,
             )  # fmt: skip
+            bend[q] += math.exp(log_jacobian[q]) * turn
         x[q] = end
         log_jacobian[q] += drift_total - spent
 
@@ -307,18 +317,20 @@ def _carry_row(
 @njit(cache=True, parallel=True)
 def advance(
     thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian,
+    task_row, task_start, x, log_jacobian, bend,
 ):  # fmt: skip
     """Carry paths x (P,) through all steps, in place.
 
     Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
-    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path.
+    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path,
+    and `bend` (P,) the derivative of that by where the path began.
     """
     m = order.shape[1]
     for task in prange(len(task_row)):
         r = task_row[task]
         paths = x[task_start[task] : task_start[task + 1]]
         logs = log_jacobian[task_start[task] : task_start[task + 1]]
+        bends = bend[task_start[task] : task_start[task + 1]]
         slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
         switched = np.empty(m, np.int64)
         for i in range(len(order)):
@@ -328,5 +340,5 @@ def advance(
             )  # fmt: skip
             _carry_row(
                 thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i], drift[i],
-                gain[i], slope, intercept, switched, paths, logs,
+                gain[i], slope, intercept, switched, paths, logs, bends,
             )  # fmt: skip

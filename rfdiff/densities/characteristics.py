@@ -45,10 +45,18 @@ class Characteristics(Protocol):
 
 @dataclass(frozen=True)
 class Carried:
-    """Where points end, shaped as they began, and log |∂x(end)/∂x(start)|, (P,)."""
+    """Where points end, shaped as they began, and the map's slope there.
+
+    Attributes:
+        x: the ends.
+        log_jacobian: log |∂x(end)/∂x(start)|, (P,).
+        bend: its derivative by x(start), (P,), in the sum over the kinks that were met; None for
+            scores that are not integrated from kink to kink.
+    """
 
     x: FloatArray
     log_jacobian: FloatArray
+    bend: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +78,16 @@ class RectifiedCharacteristics:
         order = np.lexsort((x, rows))
         used, member = np.unique(rows[order], return_inverse=True)
         task_start = _cut(member)
-        thetas, paths, log_jacobian = self.score.rows[used], x[order], np.zeros(len(x))
+        thetas, paths = self.score.rows[used], x[order]
+        log_jacobian, bend = np.zeros(len(x)), np.zeros(len(x))
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
             tasks = member[task_start[:-1]], task_start
-            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian))
-        end, change = np.empty_like(paths), np.empty_like(paths)
-        end[order], change[order] = paths, log_jacobian
-        return Carried(end, change)
+            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bend))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return Carried(paths[back], log_jacobian[back], bend[back])
 
     def _steps(self, thetas: FloatArray, times: FloatArray) -> tuple[Any, ...]:
         """The arguments of the kernel for the steps between `times`."""
@@ -179,12 +188,17 @@ class SmoothCharacteristics:
         return f * x - half * s, f * self.score.dimension - half * divergence
 
 
-def characteristics_of(score: Score, sde: ForwardSDE) -> Characteristics:
-    """Return the integrator that fits the score."""
-    if (
+def is_rectified(score: Score) -> bool:
+    """Say whether a score is one of ReLU features on the line."""
+    return (
         isinstance(score, RandomFeatureScore)
         and score.dimension == 1
         and score.features.activation == "relu"
-    ):
+    )
+
+
+def characteristics_of(score: Score, sde: ForwardSDE) -> Characteristics:
+    """Return the integrator that fits the score."""
+    if isinstance(score, RandomFeatureScore) and is_rectified(score):
         return RectifiedCharacteristics(score, sde)
     return SmoothCharacteristics(score, sde)
