@@ -185,8 +185,11 @@ def fisher_divergence(
 ) -> Estimate:
     """F(p‖p̂) = ∫ p (∂ₓ log p − ∂ₓ log p̂)² dx, shape (…), in the inverse square of the unit of x.
 
-    Needs no normalisation of p̂. The score of the score integral is exact; that of the other two is
-    the derivative of their interpolated log density, and its error the derivative of their error.
+    Needs no normalisation of p̂. The score of the score integral is exact, and so is that of the
+    probability flow of a ReLU score between the places where it jumps. That divergence is +∞ where
+    a path of the flow touches a kink, as with most trained scores of more than a few features:
+    `densities/flow_fisher.py` says why. Any other score of p̂ is the derivative of its interpolated
+    log density, and its error the derivative of that one's error.
 
     Args:
         law: a mixture without point masses, such as any marginal p_t.

@@ -61,11 +61,10 @@ class FlowSlope:
     def __call__(self, row: int, x: FloatArray, n_steps: int) -> FloatArray:
         """Return it for one training time, a flat index, at points x of any shape."""
         learned = self.learned
-        assert learned.prior is not None  # set on construction
         times = time_grid("log", learned.sde, learned.t, n_steps)[::-1]
         carried = self.flow.carry(np.full(x.size, row), x.ravel(), times)
         assert carried.bend is not None  # this flow is cut at its kinks
-        slope = learned.prior.score(carried.x) * np.exp(carried.log_jacobian) + carried.bend
+        slope = learned.start_law.score(carried.x) * np.exp(carried.log_jacobian) + carried.bend
         return np.asarray(slope).reshape(x.shape)
 
     @cached_property
@@ -83,11 +82,10 @@ class FlowSlope:
         points that are equally spaced at several times lie close there.
         """
         learned = self.learned
-        assert learned.prior is not None  # set on construction
         ends = np.array([learned.t, learned.sde.T])
         at_start, at_end = kinks(self.flow.score.features, ends)
         times = time_grid("log", learned.sde, learned.t, n_steps)
-        points = np.append(learned.prior.domain(_WIDTHS), at_end[np.isfinite(at_end)])
+        points = np.append(learned.start_law.domain(_WIDTHS), at_end[np.isfinite(at_end)])
         for stage in np.array_split(np.arange(n_steps), min(_STAGES, n_steps)):
             points = np.append(points, np.linspace(points[0], points[1], _SPREAD))
             part = times[stage[0] : stage[-1] + 2]
