@@ -206,14 +206,8 @@ def _meet(y, u, met, kink, sign, turn, s, f, g, b):
     Newton's method between times known to be too early and too late. The parabola that gave `met`
     is far off where the flow grows by more than e before the step ends, however soon the kink is
     met; and steps that end at the same time share that error, so comparing them does not show it.
-
-    Args:
-        y, u: where the path is, and when.
-        met: a first guess.
-        kink: the kink's places at the start, middle and end of the step.
-        sign: +1 if the path passes it rightwards, else −1.
-        turn: by how much the score's slope changes there.
-        s, f, g, b: the linear flow until then.
+    The path passes the kink, at `kink` (3,) in the step, rightwards if sign is +1; the score's
+    slope s then turns by `turn`; f, g and b are parabolas of u.
     """
     early, late = u, 1.0
     for _ in range(_MOST_TRIES):
