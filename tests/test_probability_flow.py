@@ -12,7 +12,12 @@ from scipy.stats import norm
 
 import rfdiff
 from rfdiff.densities.characteristics import RectifiedCharacteristics, SmoothCharacteristics
-from rfdiff.densities.flow_quadrature import integrate_along, left_at_kinks, log_slope_mean
+from rfdiff.densities.flow_quadrature import (
+    cells_between,
+    integrate_along,
+    left_at_kinks,
+    log_slope_mean,
+)
 from rfdiff.densities.probability_flow import ProbabilityFlowDensity
 from rfdiff.divergences import DIVERGENCES
 from rfdiff.errors import AccuracyWarning, ArgumentError, MemoryLimitError
@@ -263,8 +268,11 @@ class TestQuadrature:
             return lambda y: np.stack([sum(trace(np.full(len(y), row), y)[1:3])])
 
         exact = [adaptive_panels(integrand(i), y_k[i], 1e-9)[1].value[0] for i in range(n)]
-        mean, panels = log_slope_mean(np.ones_like), np.linspace(0.0, 1.0, 21)
-        got = integrate_along(trace, mean, panels, n, 1e-3, left_at_kinks)
+        edges = np.linspace(0.0, 1.0, 161)
+        every = np.repeat(np.arange(n), len(edges))
+        at = np.stack(trace(every, np.tile(edges, n))).reshape(4, n, len(edges))
+        cells, mean = cells_between(edges, at), log_slope_mean(np.ones_like)
+        got = integrate_along(trace, mean, cells, n, 1e-3, left_at_kinks)
         assert got.error.max() <= 1e-3
         assert (np.abs(got.value - exact) <= got.error).mean() >= 0.95
         assert (np.abs(got.value - exact) <= 1e-3 * got.error).mean() < 0.5

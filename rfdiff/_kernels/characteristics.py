@@ -119,15 +119,15 @@ def _fill_pieces(theta, order, jump, bias, left_slope, left_bias, slope, interce
 
 
 @njit(cache=True)
-def _gap_root(y, middle, end, u, kink):
+def _gap_root(y, middle, end, u, k0, km, k1):
     """Time in [0, 1] of the rest of the step at which the path meets the kink."""
     if u == 0.0:
-        return _crossing(y - kink[0], middle - kink[1], end - kink[2])
-    start = y - _parabola(kink[0], kink[1], kink[2], u)
-    halfway = middle - _parabola(kink[0], kink[1], kink[2], 0.5 * (1.0 + u))
+        return _crossing(y - k0, middle - km, end - k1)
+    start = y - _parabola(k0, km, k1, u)
+    halfway = middle - _parabola(k0, km, k1, 0.5 * (1.0 + u))
     # The path may already be a rounding error past a kink that meets it together with another.
-    start = min(start, 0.0) if end > kink[2] else max(start, 0.0)
-    return _crossing(start, halfway, end - kink[2])
+    start = min(start, 0.0) if end > k1 else max(start, 0.0)
+    return _crossing(start, halfway, end - k1)
 
 
 @njit(cache=True)
@@ -148,7 +148,7 @@ def _first_kink(y, middle, end, u, place, kinks, ahead, behind, switched, n_swit
                     if switched[i] == k:
                         fresh = False
                 if fresh:
-                    when = _gap_root(y, middle, end, u, kinks[k])
+                    when = _gap_root(y, middle, end, u, kinks[k, 0], kinks[k, 1], kinks[k, 2])
                     if when < best:
                         best, first, sign = when, k, direction
             k += direction
@@ -200,24 +200,24 @@ def _linear_part(y, u, v, s, f, g, b):
 
 
 @njit(cache=True)
-def _meet(y, u, met, kink, sign, turn, s, f, g, b):
+def _meet(y, u, met, k0, km, k1, sign, turn, s, f, g, b):
     """Return when and where the linear flow from y at u meets a kink, tried first at `met`.
 
     Newton's method between times known to be too early and too late. The parabola that gave `met`
     is far off where the flow grows by more than e before the step ends, however soon the kink is
     met; and steps that end at the same time share that error, so comparing them does not show it.
-    The path passes the kink, at `kink` (3,) in the step, rightwards if sign is +1; the score's
-    slope s then turns by `turn`; f, g and b are parabolas of u.
+    The path passes the kink, at k0, km and k1 at the start, middle and end of the step, rightwards
+    if sign is +1; the score's slope s then turns by `turn`; f, g and b are parabolas of u.
     """
     early, late = u, 1.0
     for _ in range(_MOST_TRIES):
         at = _linear_part(y, u, met, s, f, g, b)
-        beyond = at - _parabola(kink[0], kink[1], kink[2], met)
+        beyond = at - _parabola(k0, km, k1, met)
         if sign * beyond > 0.0:
             late = met
         else:
             early = met
-        closing = _velocity(at, met, s, f, g, b) - _parabola_slope(kink[0], kink[1], kink[2], met)
+        closing = _velocity(at, met, s, f, g, b) - _parabola_slope(k0, km, k1, met)
         wrong, guess = late - early, early
         if abs(beyond) < abs(closing) * wrong:
             wrong, guess = abs(beyond / closing), met - beyond / closing
@@ -229,8 +229,9 @@ def _meet(y, u, met, kink, sign, turn, s, f, g, b):
 
 @njit(cache=True)
 def _step_past_kinks(
-    y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
-):
+    y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched,
+    bending,
+):  # fmt: skip
     """Follow one path through one step; return its end, the integral of ½g²c γ along it, and minus
     that integral's derivative by y.
 
@@ -255,16 +256,16 @@ def _step_past_kinks(
         # The linear flow up to the kink; then, perhaps to the end, the other one.
         weight = sign * theta[order[first]]
         turn = weight * jump[first]
-        u, y = _meet(y, u, u + rest * when, kinks[first], sign, turn, s, f, g, b)
+        k_0, k_m, k_1 = kinks[first, 0], kinks[first, 1], kinks[first, 2]
+        u, y = _meet(y, u, u + rest * when, k_0, k_m, k_1, sign, turn, s, f, g, b)
         reached = _parabola_integral(g[0], g[1], g[2], u)
         used += s * (reached - spent)
         spent = reached
-        speed = _velocity(y, u, s, f, g, b) - _parabola_slope(
-            kinks[first, 0], kinks[first, 1], kinks[first, 2], u
-        )
-        if speed != 0.0:
-            growth = math.exp(_parabola_integral(f[0], f[1], f[2], u) - used)
-            bend -= _parabola(g[0], g[1], g[2], u) * turn * growth / speed
+        if bending:
+            speed = _velocity(y, u, s, f, g, b) - _parabola_slope(k_0, k_m, k_1, u)
+            if speed != 0.0:
+                growth = math.exp(_parabola_integral(f[0], f[1], f[2], u) - used)
+                bend -= _parabola(g[0], g[1], g[2], u) * turn * growth / speed
         s += turn
         b = (
             b[0] + weight * bias[first, 0],
@@ -281,7 +282,7 @@ def _carry_row(
     x, log_jacobian, bend,
 ):  # fmt: skip
     """Carry the paths x (N,) of one θ through one step."""
-    m = len(order)
+    m, bending = len(order), len(bend) > 0
     f0, fm, f1 = drift[0], drift[1], drift[2]
     g0, gm, g1 = gain[0], gain[1], gain[2]
     drift_total = _parabola_integral(f0, fm, f1, 1.0)
@@ -301,9 +302,10 @@ def _carry_row(
         if (place < m and ahead[place] < end) or (place > 0 and behind[place - 1] >= end):
             end, spent, turn = _step_past_kinks(
                 y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
-                s, intercept[place], switched,
+                s, intercept[place], switched, bending,
             )  # fmt: skip
-            bend[q] += math.exp(log_jacobian[q]) * turn
+            if bending:
+                bend[q] += math.exp(log_jacobian[q]) * turn
         x[q] = end
         log_jacobian[q] += drift_total - spent
 
@@ -317,14 +319,14 @@ def advance(
 
     Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
     task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path,
-    and `bend` (P,) the derivative of that by where the path began.
+    and `bend` (P,) the derivative of that by where the path began, unless it is empty.
     """
     m = order.shape[1]
     for task in prange(len(task_row)):
         r = task_row[task]
         paths = x[task_start[task] : task_start[task + 1]]
         logs = log_jacobian[task_start[task] : task_start[task + 1]]
-        bends = bend[task_start[task] : task_start[task + 1]]
+        bends = bend[task_start[task] : task_start[task + 1]] if len(bend) > 0 else bend
         slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
         switched = np.empty(m, np.int64)
         for i in range(len(order)):

@@ -50,8 +50,7 @@ class Carried:
     Attributes:
         x: the ends.
         log_jacobian: log |∂x(end)/∂x(start)|, (P,).
-        bend: its derivative by x(start), (P,), in the sum over the kinks that were met; None for
-            scores that are not integrated from kink to kink.
+        bend: its derivative by x(start), (P,), a sum over the kinks that were met, if asked for.
     """
 
     x: FloatArray
@@ -73,21 +72,23 @@ class RectifiedCharacteristics:
         """Indices of the features that have a kink."""
         return np.flatnonzero(np.abs(self.score.features.W[:, 0]) > _FLAT)
 
-    def carry(self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray) -> Carried:
-        """Carry points x (P,) along `times`."""
+    def carry(
+        self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray, *, bend: bool = False
+    ) -> Carried:
+        """Carry points x (P,) along `times`; ask for the `bend` of the map too."""
         order = np.lexsort((x, rows))
         used, member = np.unique(rows[order], return_inverse=True)
         task_start = _cut(member)
         thetas, paths = self.score.rows[used], x[order]
-        log_jacobian, bend = np.zeros(len(x)), np.zeros(len(x))
+        log_jacobian, bends = np.zeros(len(x)), np.zeros(len(x) if bend else 0)
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
             tasks = member[task_start[:-1]], task_start
-            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bend))
+            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bends))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return Carried(paths[back], log_jacobian[back], bend[back])
+        return Carried(paths[back], log_jacobian[back], bends[back] if bend else None)
 
     def _steps(self, thetas: FloatArray, times: FloatArray) -> tuple[Any, ...]:
         """The arguments of the kernel for the steps between `times`."""

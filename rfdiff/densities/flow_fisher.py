@@ -62,7 +62,7 @@ class FlowSlope:
         """Return it for one training time, a flat index, at points x of any shape."""
         learned = self.learned
         times = time_grid("log", learned.sde, learned.t, n_steps)[::-1]
-        carried = self.flow.carry(np.full(x.size, row), x.ravel(), times)
+        carried = self.flow.carry(np.full(x.size, row), x.ravel(), times, bend=True)
         assert carried.bend is not None  # this flow is cut at its kinks
         slope = learned.start_law.score(carried.x) * np.exp(carried.log_jacobian) + carried.bend
         return np.asarray(slope).reshape(x.shape)

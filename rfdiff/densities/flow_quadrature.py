@@ -99,22 +99,21 @@ def left_at_cliffs(change: FloatArray, before: FloatArray) -> FloatArray:
 
 
 def integrate_along(
-    trace: Trace, quantity: Quantity, panels: FloatArray, n_rows: int, tolerance: float,
-    left: Rule,
-) -> Estimate:  # fmt: skip
+    trace: Trace, quantity: Quantity, cells: Cells, n_rows: int, tolerance: float, left: Rule
+) -> Estimate:
     """Return what cells add up to for every map, shape (n_rows,).
 
     Args:
         trace: gives z, ℓ = ln dz/dy and more of row r at y.
         quantity: what a cell adds, from the trace at its ends.
-        panels: edges (E,) of panels from which cells start.
+        cells: to start from, of all maps.
         n_rows: number of maps.
         tolerance: of each integral. A cell may err by its share, half by mass, half by width.
         left: what halving a cell leaves of its error, from what it changes and what the halving
             before it has changed.
     """
     value, error = np.zeros(n_rows), np.zeros(n_rows)
-    cells = first_cells(trace, panels, n_rows)
+    span = cells.right.max() - cells.left.min()
     parent, mass, _, _ = quantity(cells)
     before = np.full(len(parent), np.inf)
     for halving in range(_MOST_HALVINGS + 1):
@@ -124,7 +123,7 @@ def integrate_along(
         total, doubt, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
         change = np.abs(total - parent)
         gap = np.minimum(left(change, before) + doubt, most)
-        width = (cells.right - cells.left) / (panels[-1] - panels[0])
+        width = (cells.right - cells.left) / span
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
         value += np.bincount(cells.rows[done], total[done], n_rows)
@@ -137,13 +136,15 @@ def integrate_along(
     return Estimate(value, error + 1e-15 * np.abs(value))
 
 
-def first_cells(trace: Trace, panels: FloatArray, n_rows: int) -> Cells:
-    """Return the cells that `integrate_along` starts from, row by row."""
-    edges = np.unique(np.concatenate([
-        np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)
-    ]))  # fmt: skip
-    every, n = np.repeat(np.arange(n_rows), len(edges)), len(edges) - 1
-    at = np.stack(trace(every, np.tile(edges, n_rows))).reshape(-1, n_rows, len(edges))
+def first_edges(panels: FloatArray) -> FloatArray:
+    """Return the edges (E,) of the cells to start from, some in every one of the panels."""
+    inner = [np.linspace(a, b, _CELLS + 1) for a, b in pairwise(panels)]
+    return np.unique(np.concatenate(inner))
+
+
+def cells_between(edges: FloatArray, at: FloatArray) -> Cells:
+    """Return the cells between edges (E,) for every map, by the trace at them (k, n_rows, E)."""
+    n_rows, n = at.shape[1], len(edges) - 1
     return Cells(
         np.repeat(np.arange(n_rows), n), np.tile(edges[:-1], n_rows), np.tile(edges[1:], n_rows),
         at[:, :, :-1].reshape(len(at), -1), at[:, :, 1:].reshape(len(at), -1),

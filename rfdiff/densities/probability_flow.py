@@ -18,12 +18,14 @@ from ..time_grids import time_grid
 from ..validation import FloatArray, count, finite_array
 from .characteristics import Characteristics, characteristics_of
 from .flow_quadrature import (
+    Cells,
     Quantity,
     Rows,
     Rule,
     Trace,
+    cells_between,
     density_mass,
-    first_cells,
+    first_edges,
     integrate_along,
     left_at_cliffs,
     left_at_kinks,
@@ -187,20 +189,33 @@ class ProbabilityFlowDensity(TransportedDensity):
 
             return trace
 
+        edges, rows = first_edges(panels), np.arange(self._n_rows)
+        # The trace at the first edges, by row and number of steps: doubled steps ask for it again.
+        known: dict[tuple[int, int], FloatArray] = {}
+
+        def first_cells(rows: Rows, steps: NDArray[np.int64]) -> Cells:
+            keys = list(zip(rows.tolist(), steps.tolist(), strict=True))
+            if keys[0] not in known:
+                every = np.repeat(np.arange(len(rows)), len(edges))
+                at = np.stack(trace_of(rows, steps)(every, np.tile(edges, len(rows))))
+                at = at.reshape(-1, len(rows), len(edges)).swapaxes(0, 1)
+                known.update(zip(keys, at, strict=True))
+            return cells_between(edges, np.stack([known[key] for key in keys], axis=1))
+
         def mean_change(rows: Rows, n: int) -> FloatArray:
             with np.errstate(over="ignore", invalid="ignore"):
-                fine, coarse = (
-                    quantity(first_cells(trace_of(rows, np.full(len(rows), k)), panels, len(rows)))
-                    for k in (n, n // 2)
+                coarse, fine = (
+                    quantity(first_cells(rows, np.full(len(rows), k))).value for k in (n // 2, n)
                 )
-                change = np.abs(fine.value - coarse.value).reshape(len(rows), -1).sum(1)
+                change = np.abs(fine - coarse).reshape(len(rows), -1).sum(1)
             return np.nan_to_num(change, nan=np.inf)
 
-        rows, tolerance = np.arange(self._n_rows), unit * self.tolerance
+        tolerance = unit * self.tolerance
         steps, step_error = self._choose_steps(mean_change, tolerance)
         cells = integrate_along(
-            trace_of(rows, steps), quantity, panels, len(rows), _CELLS_SHARE * tolerance, left
-        )
+            trace_of(rows, steps), quantity, first_cells(rows, steps), len(rows),
+            _CELLS_SHARE * tolerance, left,
+        )  # fmt: skip
         return self._estimate(name, cells.value, cells.error + step_error, tolerance)
 
     def _mean_under(self, reference: Reference) -> Estimate:
