@@ -4,26 +4,24 @@ log p̂(x) = log π(X) + ∫_t^T (f d − ½g² ∇·s) dt' along the characteri
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import AccuracyWarning, ArgumentError
 from ..estimate import Estimate
 from ..reference import Domain, Reference
 from ..time_grids import time_grid
 from ..validation import FloatArray, count, finite_array
+from .carried_cells import CarriedCells, Node, Steps
 from .characteristics import Characteristics, characteristics_of
 from .flow_quadrature import (
-    Cells,
     Quantity,
     Rows,
     Rule,
-    Trace,
-    cells_between,
     density_mass,
     first_edges,
     integrate_along,
@@ -44,9 +42,7 @@ _PANELS = 96
 _PROBES = 96
 
 # A number of steps and an error for each of some rows.
-Choice = tuple[NDArray[np.int64], FloatArray]
-# What to know of points, their images and the log slopes of the flow there, arrays (P,).
-Node = Callable[[FloatArray, FloatArray, FloatArray], Sequence[FloatArray]]
+Choice = tuple[Steps, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +95,7 @@ class ProbabilityFlowDensity(TransportedDensity):
         return self._flow.order
 
     @property
-    def steps(self) -> NDArray[np.int64]:
+    def steps(self) -> Steps:
         """Number of steps of the log density, shape (…)."""
         return self._bulk_choice[0].reshape(self.shape)
 
@@ -181,42 +177,14 @@ class ProbabilityFlowDensity(TransportedDensity):
             left: what halving a cell leaves of its error.
         """
         self._need_line(name)
-
-        def trace_of(rows: Rows, steps: NDArray[np.int64]) -> Trace:
-            def trace(which: Rows, y: FloatArray) -> tuple[FloatArray, ...]:
-                image, log_slope = self._follow(rows[which], y, steps[which], back=back)
-                return image, log_slope, *node(y, image, log_slope)
-
-            return trace
-
-        edges, rows = first_edges(panels), np.arange(self._n_rows)
-        # The trace at the first edges, by row and number of steps: doubled steps ask for it again.
-        known: dict[tuple[int, int], FloatArray] = {}
-
-        def first_cells(rows: Rows, steps: NDArray[np.int64]) -> Cells:
-            keys = list(zip(rows.tolist(), steps.tolist(), strict=True))
-            if keys[0] not in known:
-                every = np.repeat(np.arange(len(rows)), len(edges))
-                at = np.stack(trace_of(rows, steps)(every, np.tile(edges, len(rows))))
-                at = at.reshape(-1, len(rows), len(edges)).swapaxes(0, 1)
-                known.update(zip(keys, at, strict=True))
-            return cells_between(edges, np.stack([known[key] for key in keys], axis=1))
-
-        def mean_change(rows: Rows, n: int) -> FloatArray:
-            with np.errstate(over="ignore", invalid="ignore"):
-                coarse, fine = (
-                    quantity(first_cells(rows, np.full(len(rows), k))).value for k in (n // 2, n)
-                )
-                change = np.abs(fine - coarse).reshape(len(rows), -1).sum(1)
-            return np.nan_to_num(change, nan=np.inf)
-
-        tolerance = unit * self.tolerance
-        steps, step_error = self._choose_steps(mean_change, tolerance)
-        cells = integrate_along(
-            trace_of(rows, steps), quantity, first_cells(rows, steps), len(rows),
+        cells = CarriedCells(partial(self._follow, back=back), node, first_edges(panels))
+        rows, tolerance = np.arange(self._n_rows), unit * self.tolerance
+        steps, step_error = self._choose_steps(partial(cells.change, quantity), tolerance)
+        found = integrate_along(
+            cells.trace(rows, steps), quantity, cells.first(rows, steps), len(rows),
             _CELLS_SHARE * tolerance, left,
         )  # fmt: skip
-        return self._estimate(name, cells.value, cells.error + step_error, tolerance)
+        return self._estimate(name, found.value, found.error + step_error, tolerance)
 
     def _mean_under(self, reference: Reference) -> Estimate:
         """Return E_p[log p̂] = E_p[ℓ + log π] on cells at t."""
@@ -268,7 +236,7 @@ class ProbabilityFlowDensity(TransportedDensity):
         return np.repeat(np.arange(n), x.size // d), points, shape
 
     def _follow(
-        self, rows: Rows, x: FloatArray, steps: NDArray[np.int64], *, back: bool = False
+        self, rows: Rows, x: FloatArray, steps: Steps, *, back: bool = False
     ) -> tuple[FloatArray, FloatArray]:
         """Return where x ends and the log slope of the map, x[i] in steps[i] steps."""
         end, log_jacobian = np.empty(x.shape), np.empty(len(x))
@@ -281,7 +249,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             end[here], log_jacobian[here] = carried.x, carried.log_jacobian
         return end, log_jacobian
 
-    def _transport(self, rows: Rows, x: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
+    def _transport(self, rows: Rows, x: FloatArray, steps: Steps) -> FloatArray:
         """Return log p̂ at x, x[i] in steps[i] steps."""
         end, log_jacobian = self._follow(rows, x, steps)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -351,7 +319,7 @@ class ProbabilityFlowDensity(TransportedDensity):
             return image
         return image[:, :1] + np.diff(image) * np.linspace(0.0, 1.0, _PROBES)
 
-    def _images(self, rows: Rows, start: FloatArray, steps: NDArray[np.int64]) -> FloatArray:
+    def _images(self, rows: Rows, start: FloatArray, steps: Steps) -> FloatArray:
         """Return where points of the prior (N,) or (N, d) come to lie at t, (k, N) or (k, N, d)."""
         tiled = np.tile(start, (len(rows),) + (1,) * (start.ndim - 1))
         every, steps = np.repeat(rows, len(start)), np.repeat(steps, len(start))
