@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike
 from . import flow_divergences
 from .comparison import compare
 from .densities.characteristics import is_rectified
-from .densities.flow_fisher import flow_fisher
 from .densities.probability_flow import ProbabilityFlowDensity
 from .densities.score_integral import ScoreIntegralDensity
 from .densities.senses import LearnedDensity
 from .errors import AccuracyWarning, ArgumentError
 from .estimate import Estimate
+from .flow_fisher import flow_fisher
 from .mixtures import GaussianMixture
 from .panels import Panels
 from .reference import Domain, Reference, parse_domain
@@ -188,7 +188,7 @@ def fisher_divergence(
     Needs no normalisation of p̂. The score of the score integral is exact, and so is that of the
     probability flow of a ReLU score between the places where it jumps. That divergence is +∞ where
     a path of the flow touches a kink, as with most trained scores of more than a few features:
-    `densities/flow_fisher.py` says why. Any other score of p̂ is the derivative of its interpolated
+    `flow_fisher.py` says why. Any other score of p̂ is the derivative of its interpolated
     log density, and its error the derivative of that one's error.
 
     Args:

@@ -13,7 +13,6 @@ from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq
 
 import rfdiff
-from rfdiff.densities.flow_fisher import FlowSlope
 from rfdiff.densities.kink_contacts import kink_contacts
 from rfdiff.densities.probability_flow import ProbabilityFlowDensity
 from rfdiff.divergences import fisher_divergence
@@ -26,6 +25,7 @@ from rfdiff.features import (
     draw_features,
     embedding_derivative,
 )
+from rfdiff.flow_fisher import FlowSlope
 from rfdiff.mixtures import GaussianMixture, bimodal
 from rfdiff.score import RandomFeatureScore
 from rfdiff.sde import SDES, VESDE

@@ -16,17 +16,17 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import AccuracyWarning, ArgumentError
-from ..mixtures import GaussianMixture
-from ..panels import Panels
-from ..potential import kinks
-from ..reference import Reference, adaptive_panels
-from ..score import RandomFeatureScore
-from ..time_grids import time_grid
-from ..validation import FloatArray
-from .characteristics import RectifiedCharacteristics, is_rectified
-from .kink_contacts import kink_contacts
-from .probability_flow import ProbabilityFlowDensity
+from .densities.characteristics import RectifiedCharacteristics, is_rectified
+from .densities.kink_contacts import kink_contacts
+from .densities.probability_flow import ProbabilityFlowDensity
+from .errors import AccuracyWarning, ArgumentError
+from .mixtures import GaussianMixture
+from .panels import Panels
+from .potential import kinks
+from .reference import Reference, adaptive_panels
+from .score import RandomFeatureScore
+from .time_grids import time_grid
+from .validation import FloatArray
 
 # Steps tried first and last when the density does not fix their number.
 _FIRST_STEPS, _MOST_STEPS = 256, 8192
