@@ -40,7 +40,7 @@ KINDS = (
 WIDTHS = 12.0
 MOST_STEPS = 16384
 Transported = ProbabilityFlowDensity | ReverseSDEDensity
-Function = Callable[[np.ndarray], np.ndarray]
+Function = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Truth:
         """Return a divergence, which is near `value`, and the error of its quadrature."""
         p, q = self._mean_under_law, self._mean_under_learned
         if kind == "kl":
-            return p(lambda x: -self._log_ratio(x), tolerance)
+            return p(lambda rho: -rho, tolerance)
         if kind == "reverse-kl":
-            return q(self._log_ratio, tolerance)
+            return q(lambda x, rho, u: rho, tolerance)
         if kind == "total-variation":
-            return p(lambda x: -np.expm1(np.minimum(self._log_ratio(x), 0.0)), tolerance)
+            return p(lambda rho: -np.expm1(np.minimum(rho, 0.0)), tolerance)
         if kind == "jensen-shannon":
-            first = p(lambda x: np.log(2.0) - np.logaddexp(0.0, self._log_ratio(x)), tolerance)
-            second = q(lambda x: np.log(2.0) - np.logaddexp(0.0, -self._log_ratio(x)), tolerance)
+            first = p(lambda rho: np.log(2.0) - np.logaddexp(0.0, rho), tolerance)
+            second = q(lambda x, rho, u: np.log(2.0) - np.logaddexp(0.0, -rho), tolerance)
             return 0.5 * (first[0] + second[0]), 0.5 * (first[1] + second[1])
         if kind == "wasserstein-1":
             law, learned = self.case.law, self.finer
@@ -128,25 +128,36 @@ class Truth:
         return min(law[0], learned[0]), max(law[1], learned[1])
 
     def _mean_under_law(self, f: Function, tolerance: float) -> tuple[float, float]:
+        """Return the mean of f(ρ)."""
         law = self.case.law
-        return integral(lambda x: law.density(x) * f(x), law.domain(WIDTHS), tolerance)
+        return integral(
+            lambda x: law.density(x) * f(self._log_ratio(x)), law.domain(WIDTHS), tolerance
+        )
 
     def _mean_under_learned(self, f: Function, tolerance: float) -> tuple[float, float]:
+        """Return the mean of f(x, ρ, F̂(x))."""
         if self.method == "reverse-sde":
-            return integral(lambda x: self.finer.density(x) * f(x), self._hull, tolerance)
+
+            def at_t(x: np.ndarray) -> np.ndarray:
+                return self.finer.density(x) * f(x, self._log_ratio(x), self.finer.cdf(x))
+
+            return integral(at_t, self._hull, tolerance)
         start, flow = self.finer.start_law, characteristics_of(self.case.score, self.case.sde)
         times = time_grid("log", self.case.sde, self.case.t, self._steps)
 
-        def integrand(y: np.ndarray) -> np.ndarray:
-            return start.density(y) * f(flow.carry(np.zeros(len(y), np.intp), y, times).x)
+        def at_end(y: np.ndarray) -> np.ndarray:
+            # x has lost digits where the flow contracts: ρ is followed from y, not from x.
+            to = flow.carry(np.zeros(len(y), np.intp), y, times)
+            rho = start.log_density(y) - to.log_jacobian - self.case.law.log_density(to.x)
+            return start.density(y) * f(to.x, rho, start.cdf(y))
 
-        return integral(integrand, start.domain(WIDTHS), tolerance)
+        return integral(at_end, start.domain(WIDTHS), tolerance)
 
-    def _square_gap(self, x: np.ndarray) -> np.ndarray:
-        """(F⁻¹(F̂(x)) − x)², F inverted on a fine grid."""
+    def _square_gap(self, x: np.ndarray, rho: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """(F⁻¹(u) − x)², F inverted on a fine grid."""
         grid = np.linspace(*self.case.law.domain(WIDTHS), 1 << 16)
-        u, first = np.unique(self.case.law.cdf(grid), return_index=True)
-        return np.square(np.interp(self.finer.cdf(x), u, grid[first]) - x)
+        levels, first = np.unique(self.case.law.cdf(grid), return_index=True)
+        return np.square(np.interp(u, levels, grid[first]) - x)
 
 
 def integral(f: Function, domain: Domain, tolerance: float) -> tuple[float, float]:
