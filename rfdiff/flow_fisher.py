@@ -24,7 +24,6 @@ from .mixtures import GaussianMixture
 from .panels import Panels
 from .potential import kinks
 from .reference import Reference, adaptive_panels
-from .score import RandomFeatureScore
 from .time_grids import time_grid
 from .validation import FloatArray
 
@@ -71,7 +70,7 @@ class FlowSlope:
     def flow(self) -> RectifiedCharacteristics:
         """The characteristics."""
         score = self.learned.score
-        if not (isinstance(score, RandomFeatureScore) and is_rectified(score)):
+        if not is_rectified(score):
             raise ArgumentError("score must be one of ReLU features in one dimension")
         return RectifiedCharacteristics(score, self.learned.sde)
 

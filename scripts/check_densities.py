@@ -31,6 +31,7 @@ from rfdiff.reference import Domain, adaptive_panels
 from rfdiff.score import RandomFeatureScore
 from rfdiff.sde import VESDE, VPSDE, ForwardSDE, SubVPSDE
 from rfdiff.time_grids import time_grid
+from rfdiff.validation import one_of
 
 METHODS = {"probability-flow": ProbabilityFlowDensity, "reverse-sde": ReverseSDEDensity}
 KINDS = (
@@ -206,8 +207,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="where to begin")
     chosen = parser.parse_args()
     seeds = range(chosen.first, chosen.first + chosen.cases)
-    kinds = chosen.kinds.split(",")
-    return int(min(check(method, kinds, seeds) for method in chosen.methods or METHODS) < 0.95)
+    methods = [one_of("method", name, METHODS) for name in chosen.methods or METHODS]
+    kinds = [one_of("kind", name, KINDS) for name in chosen.kinds.split(",")]
+    return int(min([check(method, kinds, seeds) for method in methods]) < 0.95)
 
 
 if __name__ == "__main__":

@@ -256,13 +256,14 @@ def _step_past_kinks(
         # The linear flow up to the kink; then, perhaps to the end, the other one.
         weight = sign * theta[order[first]]
         turn = weight * jump[first]
-        k_0, k_m, k_1 = kinks[first, 0], kinks[first, 1], kinks[first, 2]
-        u, y = _meet(y, u, u + rest * when, k_0, k_m, k_1, sign, turn, s, f, g, b)
+        kink_0, kink_m, kink_1 = kinks[first, 0], kinks[first, 1], kinks[first, 2]
+        met = u + rest * when
+        u, y = _meet(y, u, met, kink_0, kink_m, kink_1, sign, turn, s, f, g, b)
         reached = _parabola_integral(g[0], g[1], g[2], u)
         used += s * (reached - spent)
         spent = reached
         if bending:
-            speed = _velocity(y, u, s, f, g, b) - _parabola_slope(k_0, k_m, k_1, u)
+            speed = _velocity(y, u, s, f, g, b) - _parabola_slope(kink_0, kink_m, kink_1, u)
             if speed != 0.0:
                 growth = math.exp(_parabola_integral(f[0], f[1], f[2], u) - used)
                 bend -= _parabola(g[0], g[1], g[2], u) * turn * growth / speed

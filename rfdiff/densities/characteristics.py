@@ -8,7 +8,7 @@ score is smooth; kinks in d ≥ 2 leave order 1 for the divergence.
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +189,7 @@ class SmoothCharacteristics:
         return f * x - half * s, f * self.score.dimension - half * divergence
 
 
-def is_rectified(score: Score) -> bool:
+def is_rectified(score: Score) -> TypeGuard[RandomFeatureScore]:
     """Say whether a score is one of ReLU features on the line."""
     return (
         isinstance(score, RandomFeatureScore)
@@ -200,6 +200,6 @@ def is_rectified(score: Score) -> bool:
 
 def characteristics_of(score: Score, sde: ForwardSDE) -> Characteristics:
     """Return the integrator that fits the score."""
-    if isinstance(score, RandomFeatureScore) and is_rectified(score):
+    if is_rectified(score):
         return RectifiedCharacteristics(score, sde)
     return SmoothCharacteristics(score, sde)
