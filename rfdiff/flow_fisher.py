@@ -47,6 +47,7 @@ class FlowSlope:
         ArgumentError: another score.
 
     >>> from rfdiff.features import AffineEmbedding, RandomFeatures
+    >>> from rfdiff.score import RandomFeatureScore
     >>> from rfdiff.sde import VESDE
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 1.0], [1.0, 0.0]], AffineEmbedding())
     >>> still = ProbabilityFlowDensity(RandomFeatureScore(features, [[0.0, 0.0]]), VESDE(), 0.5)
