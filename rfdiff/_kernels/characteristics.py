@@ -314,28 +314,30 @@ def _carry_row(
 @njit(cache=True, parallel=True)
 def advance(
     thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian, bend,
+    task_row, task_start, lanes, x, log_jacobian, bend,
 ):  # fmt: skip
     """Carry paths x (P,) through all steps, in place.
 
     Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
-    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path,
-    and `bend` (P,) the derivative of that by where the path began, unless it is empty.
+    task_row[i], a row of thetas (k, m). So many `lanes`, one a thread, take tasks in turn: late
+    training times, which cost more, lie beside each other. `log_jacobian` (P,) gains
+    ∫ (f − ½g² ∂ₓs) dt on each path, and `bend` (P,) the derivative of that by where the path
+    began, unless it is empty.
     """
-    m = order.shape[1]
-    for task in prange(len(task_row)):
-        r = task_row[task]
-        paths = x[task_start[task] : task_start[task + 1]]
-        logs = log_jacobian[task_start[task] : task_start[task + 1]]
-        bends = bend[task_start[task] : task_start[task + 1]] if len(bend) > 0 else bend
+    m, n_tasks = order.shape[1], len(task_row)
+    for lane in prange(lanes):
         slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
         switched = np.empty(m, np.int64)
-        for i in range(len(order)):
-            _fill_pieces(
-                thetas[r], order[i], jump[i], bias[i], left_slope[r], left_bias[r, i],
-                slope, intercept,
-            )  # fmt: skip
-            _carry_row(
-                thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i], drift[i],
-                gain[i], slope, intercept, switched, paths, logs, bends,
-            )  # fmt: skip
+        for task in range(lane, n_tasks, lanes):
+            r, here = task_row[task], slice(task_start[task], task_start[task + 1])
+            bends = bend[here] if len(bend) > 0 else bend
+            for i in range(len(order)):
+                _fill_pieces(
+                    thetas[r], order[i], jump[i], bias[i], left_slope[r], left_bias[r, i],
+                    slope, intercept,
+                )  # fmt: skip
+                _carry_row(
+                    thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i],
+                    drift[i], gain[i], slope, intercept, switched, x[here], log_jacobian[here],
+                    bends,
+                )  # fmt: skip

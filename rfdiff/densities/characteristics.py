@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
+from numba import get_num_threads
 from numpy.typing import NDArray
 
 from .._kernels import characteristics as kernels
 from ..errors import ArgumentError
 from ..score import RandomFeatureScore, Score, members
 from ..sde import ForwardSDE
+from ..threads import blas_threads
 from ..validation import FloatArray, memory
 
 # Steps handed to the kernel at once, and the bytes of each for a feature.
@@ -84,7 +86,7 @@ class RectifiedCharacteristics:
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
-            tasks = member[task_start[:-1]], task_start
+            tasks = member[task_start[:-1]], task_start, get_num_threads()
             kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bends))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
@@ -94,8 +96,10 @@ class RectifiedCharacteristics:
         """The arguments of the kernel for the steps between `times`."""
         kinks, drift, gain, left, offsets = self._layout(times)
         w, shape = self.score.features.W[:, 0], (len(thetas), *drift.shape)
-        left_bias = np.ascontiguousarray(thetas @ offsets.T).reshape(shape)
-        return (*kinks, drift, gain, thetas @ (left * w), left_bias)
+        # A second thread of BLAS would spin on for milliseconds and take a core from the kernel.
+        with blas_threads(len(thetas)):
+            left_slope, left_bias = thetas @ (left * w), thetas @ offsets.T
+        return (*kinks, drift, gain, left_slope, np.ascontiguousarray(left_bias).reshape(shape))
 
     def _layout(self, times: FloatArray) -> tuple[Any, ...]:
         """What the steps between `times` owe to the features alone: kept, while there is room."""
@@ -134,9 +138,15 @@ def _sorted_kinks(w: FloatArray, biases: FloatArray) -> tuple[Any, ...]:
 
 
 def _cut(member: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return where tasks of at most _TASK points, each of one member of a sorted list, begin."""
-    first = np.searchsorted(member, np.arange(member[-1] + 2))
-    starts = [np.arange(a, b, _TASK) for a, b in pairwise(first)]
+    """Return where tasks of at most _TASK points, each of one member of a sorted list, begin.
+
+    A member's tasks are of one size: threads that take them in turn have equal work.
+    """
+    ends = np.searchsorted(member, np.arange(member[-1] + 2))
+    starts = [
+        np.linspace(first, end, -(-(end - first) // _TASK), endpoint=False, dtype=np.intp)
+        for first, end in pairwise(ends)
+    ]
     return np.append(np.concatenate(starts), len(member))
 
 
