@@ -23,7 +23,7 @@ For step i, features sorted by kink at its start (an empty step of negative leng
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 
 # Kinks are clipped here: so far away their features are functions of time alone.
 _FAR = 1e100
@@ -312,18 +312,11 @@ def _carry_row(
 
 
 @njit(cache=True, parallel=True)
-def advance(
-    thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, lanes, x, log_jacobian, bend,
+def _advance(
+    lanes, thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
+    task_row, task_start, x, log_jacobian, bend,
 ):  # fmt: skip
-    """Carry paths x (P,) through all steps, in place.
-
-    Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
-    task_row[i], a row of thetas (k, m). So many `lanes`, one a thread, take tasks in turn: late
-    training times, which cost more, lie beside each other. `log_jacobian` (P,) gains
-    ∫ (f − ½g² ∂ₓs) dt on each path, and `bend` (P,) the derivative of that by where the path
-    began, unless it is empty.
-    """
+    """Each of the lanes takes tasks in turn: late training times, which cost more, lie together."""
     m, n_tasks = order.shape[1], len(task_row)
     for lane in prange(lanes):
         slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
@@ -341,3 +334,19 @@ def advance(
                     drift[i], gain[i], slope, intercept, switched, x[here], log_jacobian[here],
                     bends,
                 )  # fmt: skip
+
+
+def advance(
+    thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
+    task_row, task_start, x, log_jacobian, bend,
+):  # fmt: skip
+    """Carry paths x (P,) through all steps, in place.
+
+    Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
+    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path,
+    and `bend` (P,) the derivative of that by where the path began, unless it is empty.
+    """
+    _advance(
+        get_num_threads(), thetas, order, jump, bias, kinks, ahead, behind, drift, gain,
+        left_slope, left_bias, task_row, task_start, x, log_jacobian, bend,
+    )  # fmt: skip

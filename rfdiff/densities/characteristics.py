@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-from numba import get_num_threads
 from numpy.typing import NDArray
 
 from .._kernels import characteristics as kernels
@@ -86,7 +85,7 @@ class RectifiedCharacteristics:
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
-            tasks = member[task_start[:-1]], task_start, get_num_threads()
+            tasks = member[task_start[:-1]], task_start
             kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bends))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
