@@ -74,12 +74,10 @@ def jensen_shannon(law: Any, learned: ProbabilityFlowDensity) -> Estimate:
 def wasserstein(law: Any, learned: ProbabilityFlowDensity, order: int) -> Estimate:
     """W₁ = Σ∫|F⁻¹ − F̂⁻¹| du or W₂² = Σ∫(F⁻¹ − F̂⁻¹)² du on cells of u = F̂; F̂⁻¹(u) = x."""
     ranks = _Ranks(Reference(law, learned.domain), learned.start_law)
-    quantity, unit = ranks.gap, ranks.spread
+    name, quantity, unit = "W1", ranks.gap, ranks.spread
     if order == 2:
-        quantity, unit = ranks.square_gap, _SQUARE_SHARE * ranks.spread**2
-    found = learned.integral(
-        f"W{order}", quantity, ranks.node, _edges(learned), back=True, unit=unit
-    )
+        name, quantity, unit = "W2²", ranks.square_gap, _SQUARE_SHARE * ranks.spread**2
+    found = learned.integral(name, quantity, ranks.node, _edges(learned), back=True, unit=unit)
     if order == 1:
         return found
     value = np.sqrt(found.value)

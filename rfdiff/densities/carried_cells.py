@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..validation import FloatArray
-from .flow_quadrature import Cells, Quantity, Rows, Trace, cells_between
+from .flow_quadrature import Cells, Leaves, Quantity, Rows, Trace, cells_between
 
 Steps = NDArray[np.int64]
 # Carries points (P,) of rows in so many steps: where they end and the log slope of the map there.
@@ -51,11 +51,19 @@ class CarriedCells:
             self._known.update(zip(keys, by_row, strict=True))
         return cells_between(self.edges, np.stack([self._known[key] for key in keys], axis=1))
 
-    def change(self, quantity: Quantity, rows: Rows, n: int) -> FloatArray:
+    def change(self, quantity: Quantity, rows: Rows, steps: Steps) -> FloatArray:
         """Return what n steps instead of n/2 change on the first cells, +∞ where too much."""
         with np.errstate(over="ignore", invalid="ignore"):
-            coarse, fine = (
-                quantity(self.first(rows, np.full(len(rows), k))).value for k in (n // 2, n)
-            )
+            coarse, fine = (quantity(self.first(rows, n)).value for n in (steps // 2, steps))
             change = np.abs(fine - coarse).reshape(len(rows), -1).sum(1)
+        return np.nan_to_num(change, nan=np.inf)
+
+    def change_on(self, leaves: Leaves, quantity: Quantity, rows: Rows, steps: Steps) -> FloatArray:
+        """Return what n steps instead of n/2 change on the last cells, +∞ where too much.
+
+        Inside a first cell the flow may do what its ends do not show.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            coarse = quantity(leaves.traced(self.trace(rows, steps // 2))).value
+            change = np.abs(np.bincount(leaves.rows, leaves.value - coarse, len(rows)))
         return np.nan_to_num(change, nan=np.inf)

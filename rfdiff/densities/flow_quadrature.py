@@ -65,6 +65,38 @@ class Cells:
         )  # fmt: skip
 
 
+class Leaves(NamedTuple):
+    """Cells that were not halved again, from left to right for each row, each (P,).
+
+    Attributes:
+        rows: whose they are; no row has gaps between its cells.
+        left: where they begin.
+        right: where they end.
+        value: what a quantity says they add, from the trace at their ends.
+    """
+
+    rows: Rows
+    left: FloatArray
+    right: FloatArray
+    value: FloatArray
+
+    @classmethod
+    def of(cls, parts: list["Leaves"]) -> "Leaves":
+        """Return the cells of all parts in order."""
+        rows, left, right, value = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        order = np.lexsort((left, rows))
+        return cls(rows[order], left[order], right[order], value[order])
+
+    def traced(self, trace: Trace) -> Cells:
+        """Return the cells with another trace at their ends."""
+        last = np.flatnonzero(np.diff(self.rows, append=-1))
+        points = np.concatenate([self.left, self.right[last]])
+        at = np.stack(trace(np.concatenate([self.rows, self.rows[last]]), points))
+        start, end = at[:, : len(self.left)], np.roll(at[:, : len(self.left)], -1, axis=1)
+        end[:, last] = at[:, len(self.left) :]
+        return Cells(self.rows, self.left, self.right, start, end)
+
+
 class Part(NamedTuple):
     """What cells add to an integral, each (P,).
 
@@ -100,19 +132,20 @@ def left_at_cliffs(change: FloatArray, before: FloatArray) -> FloatArray:
 
 def integrate_along(
     trace: Trace, quantity: Quantity, cells: Cells, n_rows: int, tolerance: float, left: Rule
-) -> Estimate:
-    """Return what cells add up to for every map, shape (n_rows,).
+) -> tuple[Estimate, Leaves]:
+    """Return what cells add up to for every map, shape (n_rows,), and the last cells.
 
     Args:
         trace: gives z, ℓ = ln dz/dy and more of row r at y.
         quantity: what a cell adds, from the trace at its ends.
         cells: to start from, of all maps.
         n_rows: number of maps.
-        tolerance: of each integral. A cell may err by its share, half by mass, half by width.
+        tolerance: of each integral. A cell may err by its share, half by mass, half by width; once
+            the errors of a map add up to less, all of its cells are done.
         left: what halving a cell leaves of its error, from what it changes and what the halving
             before it has changed.
     """
-    value, error = np.zeros(n_rows), np.zeros(n_rows)
+    value, error, leaves = np.zeros(n_rows), np.zeros(n_rows), []
     span = cells.right.max() - cells.left.min()
     parent, mass, _, _ = quantity(cells)
     before = np.full(len(parent), np.inf)
@@ -126,14 +159,16 @@ def integrate_along(
         width = (cells.right - cells.left) / span
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
+        done |= (error + np.bincount(cells.rows, gap, n_rows) <= tolerance)[cells.rows]
         value += np.bincount(cells.rows[done], total[done], n_rows)
         error += np.bincount(cells.rows[done], gap[done], n_rows)
+        leaves.append(Leaves(*(a[done] for a in (cells.rows, cells.left, cells.right, parent))))
         again = np.concatenate([~done, ~done])
         cells, parent, mass = halves[again], part.value[again], part.mass[again]
         before = 0.5 * np.concatenate([change[~done], change[~done]])
         if not len(cells.rows):
             break
-    return Estimate(value, error + 1e-15 * np.abs(value))
+    return Estimate(value, error + 1e-15 * np.abs(value)), Leaves.of(leaves)
 
 
 def first_edges(panels: FloatArray) -> FloatArray:
