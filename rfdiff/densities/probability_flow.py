@@ -164,9 +164,9 @@ class ProbabilityFlowDensity(TransportedDensity):
     ) -> Estimate:  # fmt: skip
         """Return what cells along the flow add up to, shape (…), refined for each training time.
 
-        The error adds what twice the steps would change, judged by half of them on the first cells
-        and on the last, to that of the cells. Training times that this makes miss the tolerance
-        are integrated again in twice the steps.
+        The error adds that of the cells and that of the steps. Half the steps are tried on the
+        first cells, and on the last, since the flow may do within a cell what its ends do not
+        show; training times that miss the tolerance for it are done again in twice the steps.
 
         Args:
             name: what is integrated, for the warning if it misses the tolerance.
