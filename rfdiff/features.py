@@ -14,6 +14,7 @@ from scipy.special import erf, expit
 from .errors import ArgumentError
 from .random import stream
 from .sde import ForwardSDE
+from .threads import blas_threads
 from .validation import FloatArray, count, finite_array, one_of, positive
 
 
@@ -213,11 +214,16 @@ class RandomFeatures:
 
     def biases(self, t: ArrayLike) -> FloatArray:
         """Return b_j(t) = u_j·e(t), shape t.shape + (m,)."""
-        return self.embedding(t) @ self.U.T
+        return self._of_time(self.embedding(t))
 
     def bias_slopes(self, t: ArrayLike) -> FloatArray:
         """Return b_j′(t) = u_j·e′(t), shape t.shape + (m,)."""
-        return embedding_derivative(self.embedding, t) @ self.U.T
+        return self._of_time(embedding_derivative(self.embedding, t))
+
+    def _of_time(self, embedded: FloatArray) -> FloatArray:
+        """Return U e: so thin a product that a second thread only spins beside the kernels' own."""
+        with blas_threads(self.embedding.size):
+            return embedded @ self.U.T
 
     def output_scale(self, t: ArrayLike) -> FloatArray:
         """Return 1/(c(t) √m): the factor between act(·) and h, shape t.shape."""
