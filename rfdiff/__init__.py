@@ -14,9 +14,9 @@ from ._version import __version__
 # A name's module is imported when the name is first asked for: `import rfdiff` and
 # `rfdiff --help` wait for nothing they do not use. __init__.pyi says the same to type checkers.
 _NAMES = {
-    "bootstrap": ("BootstrapEstimate",),
-    "datasets": ("load_data",),
-    "divergences": (
+    "numerics.bootstrap": ("BootstrapEstimate",),
+    "data.files": ("load_data",),
+    "divergences.divergences": (
         "fisher_divergence",
         "jensen_shannon_divergence",
         "kl_divergence",
@@ -24,32 +24,32 @@ _NAMES = {
         "total_variation",
         "wasserstein_distance",
     ),
-    "early_stopping": ("EarlyStopping",),
-    "errors": (
+    "training.early_stopping": ("EarlyStopping",),
+    "support.errors": (
         "AccuracyWarning",
         "ArgumentError",
         "DataFileError",
         "MemoryLimitError",
         "RfdiffError",
     ),
-    "estimate": ("Estimate",),
-    "features": (
+    "support.estimate": ("Estimate",),
+    "model.features": (
         "AffineEmbedding",
         "FourierEmbedding",
         "LogSigmaEmbedding",
         "RandomFeatures",
         "draw_features",
     ),
-    "flow": ("GradientFlow",),
-    "mixtures": ("GaussianMixture", "bimodal"),
-    "quadratic": ("QuadraticLoss", "denoising_quadratic"),
-    "quadrature": ("graded_time_rule",),
-    "sample_divergences": ("sample_divergence",),
-    "sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
-    "targets": ("beta", "raised_cosine", "smooth_bump"),
-    "trained_flow": ("TrainedFlow",),
-    "training": ("load", "train_exact"),
-    "yardstick": ("kde_nll",),
+    "training.gradient_flow": ("GradientFlow",),
+    "diffusion.mixtures": ("GaussianMixture", "bimodal"),
+    "loss.quadratic": ("QuadraticLoss", "denoising_quadratic"),
+    "diffusion.time_rules": ("graded_time_rule",),
+    "divergences.from_samples": ("sample_divergence",),
+    "diffusion.sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
+    "diffusion.targets": ("beta", "raised_cosine", "smooth_bump"),
+    "runs.trained_flow": ("TrainedFlow",),
+    "runs.train_exact": ("load", "train_exact"),
+    "data.kde_baseline": ("kde_nll",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 _PACKAGES = ("densities", "experiments", "plotting", "sweeps", "theory")

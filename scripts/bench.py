@@ -14,18 +14,18 @@ import textwrap
 import time
 from collections.abc import Callable
 
-import bench_densities
-import bench_sampling
-import bench_sweeps
 import numpy as np
 import scipy.linalg
-from bench_rows import best, row
+from benchmarks.densities import densities
+from benchmarks.rows import best, row
+from benchmarks.sampling import sampling
+from benchmarks.sweeps import sweeps
 from numpy.polynomial.hermite_e import hermegauss
 
 import rfdiff
-from rfdiff.mixtures import GaussianMixture, bimodal
-from rfdiff.quadratic import denoising_quadratic
-from rfdiff.quadrature import TimeRule, graded_time_rule
+from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
+from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
+from rfdiff.loss.quadratic import denoising_quadratic
 
 TAU = np.logspace(0, 10, 1000)
 # The paper's own protocol (PyTorch, 16 Swish units, 2000 epochs of batch 32; then the score
@@ -151,21 +151,6 @@ def _eigh_of(m: int) -> Callable[[], object]:
         graded_time_rule(1e-3, 1.0, 128),
     ).gram
     return lambda: scipy.linalg.eigh(gram, driver="evd")
-
-
-def densities() -> None:
-    """Whole KL curves of the transported densities against LAPACK, and their estimated errors."""
-    bench_densities.densities()
-
-
-def sampling() -> None:
-    """What samples cost beyond their random numbers."""
-    bench_sampling.sampling()
-
-
-def sweeps() -> None:
-    """What a sweep costs beyond its trainings, and what a second process gains."""
-    bench_sweeps.sweeps()
 
 
 SECTIONS = {

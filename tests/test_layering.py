@@ -1,4 +1,4 @@
-"""Data flows one way: imports go down the layers of docs/architecture.md, read from the source."""
+"""Data flows one way: rooms import from rooms above them in the table of docs/architecture.md."""
 
 import ast
 import re
@@ -8,32 +8,42 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "rfdiff"
+ROOT = Path(__file__).parents[1] / "rfdiff"
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
-DOCS = Path(__file__).parent.parent / "docs" / "architecture.md"
+# What `rfdiff/` itself holds beside the rooms; __main__ starts the command line.
+DOORS = {"__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed"}
 
-
-def read_layers():
-    """Return {module: layer} from the table of the architecture page, where modules are entered.
-
-    Modules of a package share its layer; `__init__` and `_version` are at the two ends.
-    """
-    text = DOCS.read_text(encoding="utf-8")
-    layers = {"_version": 0, "__init__": 99}
-    for line in text[text.index("## Layers") : text.index("## Decisions")].splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if cells[0].isdigit():
-            layers |= dict.fromkeys(re.findall(r"`(\w+)`", cells[1]), int(cells[0]))
-    return layers
-
-
-LAYERS = read_layers()
-
-# Heavy or optional packages and the only layer that may import them.
+# Heavy or optional packages and the only room that may import them.
 OWNERS = {"matplotlib": "plotting", "numba": "_kernels"}
 
+# Entries of a room, and lines of a module, at the most.
+MOST_ENTRIES, MOST_LINES = 12, 400
 
-def module_name(path, root=ROOT):
+
+def table():
+    """Return the rooms of the architecture page, top of the house first."""
+    text = PAGE.read_text(encoding="utf-8")
+    return re.findall(r"^\| `([\w/]+)/` \|", text[text.index("## Rooms") :], flags=re.MULTILINE)
+
+
+ORDER = {room: i for i, room in enumerate(table())}
+
+
+def folders():
+    """Return every folder of the package that holds modules, as `sweeps/points`."""
+    found = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")}
+    return sorted(found - {"."})
+
+
+def room_of(name, order):
+    """Return the innermost listed room of a dotted module name, or None for the doors."""
+    parts = name.split(".")
+    rooms = ["/".join(parts[:k]) for k in range(len(parts), 0, -1)]
+    return next((room for room in rooms if room in order), None)
+
+
+def module_name(path, root):
     """Return the dotted name below the package: `densities.score_integral`."""
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
@@ -80,23 +90,20 @@ def load(root=ROOT):
     return graph
 
 
-def layer(name):
-    return LAYERS[name.split(".")[0]]
-
-
-def violations(graph):
+def violations(graph, order=ORDER):
     """Return every broken rule as a sentence."""
     found = []
     for name, (inner, outer) in graph.items():
-        top = name.split(".")[0]
+        own = room_of(name, order)
         for target in inner:
-            if target == "" or target == "__init__":
+            other = room_of(target, order)
+            if target in ("", "__init__"):
                 found.append(f"{name} imports from the package root")
-            elif target.split(".")[0] != top and layer(target) > layer(name):
-                found.append(f"{name} (layer {layer(name)}) imports {target} ({layer(target)})")
+            elif own is not None and other is not None and order[other] > order[own]:
+                found.append(f"{name} imports {target} from {other}/, a room below {own}/")
         for target in outer:
-            owner = OWNERS.get(target.split(".")[0], top)
-            if owner != top:
+            owner = OWNERS.get(target.split(".")[0])
+            if owner not in (None, own):
                 found.append(f"{name} imports {target}, which only {owner} may")
     return found
 
@@ -111,13 +118,34 @@ def cycles(graph):
     return sorted(name for name in graph if name in reach[name])
 
 
-def test_every_module_has_a_layer():
-    """The table of docs/architecture.md names all modules, and none that are gone."""
-    modules = {name.split(".")[0] for name in load()}
-    assert sorted(modules ^ set(LAYERS)) == []
+def test_every_folder_is_a_room_of_the_table_or_inside_one():
+    assert sorted(set(ORDER) - set(folders())) == []
+    assert [
+        folder for folder in folders() if room_of(folder.replace("/", "."), ORDER) is None
+    ] == []
 
 
-def test_imports_go_down():
+def test_the_house_itself_holds_only_rooms():
+    found = {path.name for path in ROOT.iterdir() if path.is_file()}
+    assert found == DOORS
+
+
+def test_rooms_are_small():
+    for folder in folders():
+        entries = [
+            path
+            for path in (ROOT / folder).iterdir()
+            if path.name not in ("__init__.py", "__init__.pyi", "__pycache__")
+        ]
+        assert 1 < len(entries) <= MOST_ENTRIES, folder
+
+
+def test_modules_are_small():
+    lines = {module_name(p, ROOT): len(p.read_text().splitlines()) for p in ROOT.rglob("*.py")}
+    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+
+
+def test_imports_go_up_the_table():
     assert violations(load()) == []
 
 
@@ -128,22 +156,24 @@ def test_no_cycles():
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        ("from .training import x", "mixtures (layer 2) imports training (9)"),
-        ("from rfdiff.training import x", "mixtures (layer 2) imports training (9)"),
-        ("import rfdiff.flow", "mixtures (layer 2) imports flow (5)"),
-        ("def f():\n    from . import training", "mixtures (layer 2) imports training (9)"),
-        ("import rfdiff", "mixtures imports from the package root"),
-        ("from rfdiff import VESDE", "mixtures imports from the package root"),
-        ("from . import VESDE", "mixtures imports from the package root"),
-        ("import matplotlib.figure", "mixtures imports matplotlib.figure, which only plotting may"),
-        ("from numba import njit", "mixtures imports numba, which only _kernels may"),
+        ("from ..runs.files import x", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
+        ("import rfdiff.runs.files", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
+        ("def f():\n    from ..runs import files", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
+        ("import rfdiff", "diffusion.sde imports from the package root"),
+        ("from rfdiff import VESDE", "diffusion.sde imports from the package root"),
+        ("from .. import VESDE", "diffusion.sde imports from the package root"),
+        ("import matplotlib.figure", "diffusion.sde imports matplotlib.figure, which only plotting may"),
+        ("from numba import njit", "diffusion.sde imports numba, which only _kernels may"),
     ],
-)
+)  # fmt: skip
 def test_the_rules_bite(tmp_path, source, sentence):
-    (tmp_path / "mixtures.py").write_text(source)
-    for other in ("training.py", "flow.py", "__init__.py"):
-        (tmp_path / other).write_text("")
-    assert violations(load(tmp_path)) == [sentence]
+    for room in ("diffusion", "runs"):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "__init__.py").write_text("")
+    (tmp_path / "diffusion" / "sde.py").write_text(source)
+    (tmp_path / "runs" / "files.py").write_text("from ..diffusion import sde")
+    graph = load(tmp_path)
+    assert violations(graph, {"diffusion": 0, "runs": 1}) == [sentence]
 
 
 def test_cycles_are_seen(tmp_path):

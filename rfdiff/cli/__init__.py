@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._version import __version__
-from ..errors import AccuracyWarning, RfdiffError
+from ..support.errors import AccuracyWarning, RfdiffError
 from .options import Parser, attach_negative_values
 
 COMMANDS = ("train", "density", "sample", "theory", "figure", "sweep", "cite")

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from importlib import import_module
 
     from ..plotting.style import save_figure
-    from ..validation import count
+    from ..support.validation import count
     from .output import Writer, check_folder, message, print_json
 
     seeds = None if args.seeds is None else count("seeds", args.seeds, 2)

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..errors import ArgumentError
-from ..ranges import GRAMMAR, parse_numbers
-from ..validation import FloatArray
+from ..support.errors import ArgumentError
+from ..support.ranges import GRAMMAR, parse_numbers
+from ..support.validation import FloatArray
 
 # The options that describe each target and each process, and the arguments they set.
 TARGET_OPTIONS = {

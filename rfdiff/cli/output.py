@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
+from ..support.errors import ArgumentError
 
 
 def check_folder(path: str | None) -> Path | None:

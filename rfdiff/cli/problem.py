@@ -7,15 +7,15 @@ import argparse
 from inspect import signature
 from typing import Any
 
-from ..datasets import load_data
-from ..densities.senses import METHODS
-from ..errors import ArgumentError
-from ..mixtures import bimodal
-from ..reference import parse_domain
-from ..sde import SDES, ForwardSDE, evaluation_time
-from ..targets import Target, beta, raised_cosine, smooth_bump
-from ..training import train_exact
-from ..validation import one_of
+from ..data.files import load_data
+from ..densities.learned_density import METHODS
+from ..diffusion.law_on_domain import parse_domain
+from ..diffusion.mixtures import bimodal
+from ..diffusion.sde import SDES, ForwardSDE, evaluation_time
+from ..diffusion.targets import Target, beta, raised_cosine, smooth_bump
+from ..runs.train_exact import train_exact
+from ..support.errors import ArgumentError
+from ..support.validation import one_of
 from .options import SDE_OPTIONS, TARGET_OPTIONS
 
 

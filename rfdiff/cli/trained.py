@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..trained_flow import TrainedFlow
-    from ..validation import FloatArray
+    from ..runs.trained_flow import TrainedFlow
+    from ..support.validation import FloatArray
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +25,8 @@ def prepare(
     args: argparse.Namespace,
 ) -> tuple[Callable[[], "TrainedFlow"], dict[str, Any]]:
     """Return what trains or has loaded the run, and the checked arguments of its density."""
-    from ..errors import ArgumentError
-    from ..training import load, train_exact
+    from ..runs.train_exact import load, train_exact
+    from ..support.errors import ArgumentError
     from .problem import density_arguments, training_arguments
 
     if args.load is None:

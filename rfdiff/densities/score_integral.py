@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..potential import Potential, potential
-from ..reference import Domain, Reference, parse_domain
-from ..score import RandomFeatureScore
-from ..validation import FloatArray, real
+from ..diffusion.law_on_domain import Domain, Reference, parse_domain
+from ..model.potential import Potential, potential
+from ..model.score import RandomFeatureScore
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray, real
 
 # Rounding of θ·ψ: m products whose errors add like a random walk.
 _DOT_ROUNDING = 32.0 * 2.0**-53
@@ -38,7 +38,7 @@ class ScoreIntegralDensity:
         domain: (a, b), or `np.inf` for the line (ReLU only).
 
     >>> import numpy as np
-    >>> from rfdiff.features import RandomFeatures, AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures, AffineEmbedding
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 0.0], [0.0, 0.0]], AffineEmbedding())
     >>> score = RandomFeatureScore(features, [[-np.sqrt(2.0), np.sqrt(2.0)]])  # s(x) = −x
     >>> float(ScoreIntegralDensity(score, 0.5, np.inf).density(0.0).round(12))  # 1/√(2π)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..mixtures import GaussianMixture
-from ..reference import Domain, Reference, parse_domain
-from ..score import Score
-from ..sde import ForwardSDE
-from ..time_grids import reverse_time
-from ..validation import FloatArray, positive
+from ..diffusion.law_on_domain import Domain, Reference, parse_domain
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.time_grids import reverse_time
+from ..model.score import Score
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray, positive
 
 # A domain that holds less than this of a learned density misses it.
 _MINIMUM_MASS = 0.01

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ..estimate import Estimate
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
 from ..plotting.theory import plot_bound
+from ..runs.train_exact import train_exact
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray
 from ..theory.bounds import Bound
 from ..theory.decomposition import Decomposition
-from ..training import train_exact
-from ..validation import FloatArray
 from .curves import LongTable
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
+from ..diffusion.targets import Target, raised_cosine
 from ..plotting.style import BLACK, PALETTE, log_ticks, new_figure
 from ..plotting.sweeps import finish
-from ..targets import Target, raised_cosine
 from ..theory.exponents import fit_power_law
 from ..theory.rates import PREDICTED
 from ..theory.verdicts import Verdict, verdict_table

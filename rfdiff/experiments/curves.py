@@ -7,15 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..evaluation import EVALUATION_TIME
-from ..quadratic import QuadraticLoss, denoising_quadratic, score_norm
-from ..quadrature import TimeRule, graded_time_rule
-from ..sde import ForwardSDE
-from ..targets import Target
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
+from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..loss.quadratic import QuadraticLoss, denoising_quadratic, score_norm
+from ..runs.evaluation import EVALUATION_TIME
+from ..runs.trained_flow import TrainedFlow
+from ..support.validation import FloatArray
 from ..theory.bounds import prior_divergence
 from ..theory.verdicts import Verdict
-from ..trained_flow import TrainedFlow
-from ..validation import FloatArray
 
 Progress = Callable[[str], None]
 

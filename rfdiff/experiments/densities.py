@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from ..densities.learned_density import METHODS, Method
 from ..densities.score_integral import ScoreIntegralDensity
-from ..densities.senses import METHODS, Method
-from ..errors import ArgumentError
-from ..estimate import Estimate
+from ..diffusion.time_grids import time_grid
 from ..plotting.curves import plot_densities
 from ..plotting.densities import SENSES, plot_senses
 from ..plotting.samples import plot_paths
 from ..plotting.style import new_figure
+from ..runs.train_exact import train_exact
+from ..runs.trained_flow import TrainedFlow
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray
 from ..theory.verdicts import Verdict
-from ..time_grids import time_grid
-from ..trained_flow import TrainedFlow
-from ..training import train_exact
-from ..validation import FloatArray
 from .curves import LongTable, Progress
 
 # The sampler whose paths follow each of the two laws of a process.

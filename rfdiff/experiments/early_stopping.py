@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
 from ..plotting.style import PALETTE, TAU_LABEL, new_figure, scientific
 from ..plotting.sweeps import finish, plot_family
+from ..support.validation import FloatArray
 from ..theory.exponents import fit_power_law
 from ..theory.verdicts import Verdict, verdict_table
-from ..validation import FloatArray
 from .curves import Band, LongTable, Minima, Progress
 from .scans import draw_verdict, train_over
 from .sgd_protocol import SGDComparison, compare_sgd

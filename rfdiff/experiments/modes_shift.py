@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
 from ..plotting.curves import plot_densities
 from ..plotting.style import PALETTE, new_figure, scientific
 from ..plotting.sweeps import finish
+from ..runs.train_exact import train_exact
+from ..support.validation import FloatArray
 from ..theory.verdicts import Verdict, verdict_table
-from ..training import train_exact
-from ..validation import FloatArray
 from .curves import Band, LongTable, Minima, Progress
 from .scans import Scan, distance_verdict, draw_verdict, scan_distance
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
+from ..diffusion.sde import VESDE
+from ..diffusion.targets import Target
 from ..plotting.sweeps import plot_trend
-from ..sde import VESDE
-from ..targets import Target
+from ..runs.train_exact import train_exact
+from ..support.validation import FloatArray
 from ..theory.exponents import fit_power_law
 from ..theory.rates import RateFit, fit_rate
 from ..theory.verdicts import Verdict, signed
-from ..training import train_exact
-from ..validation import FloatArray
 from .curves import Band, BoundOf, LongTable, Minima
 
 # From here on modes at ±μ do not overlap.

@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ..estimate import Estimate
-from ..minibatches import Minibatches
-from ..mixtures import bimodal
+from ..diffusion.mixtures import bimodal
+from ..loss.minibatches import Minibatches
+from ..model.score import RandomFeatureScore
 from ..plotting.theory import plot_paths
-from ..score import RandomFeatureScore
-from ..stability import stability_limit
-from ..stochastic import OptimiserPaths, train_stochastic
+from ..runs.train_exact import train_exact
+from ..runs.trained_flow import TrainedFlow
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray
 from ..theory.optimiser_noise import sgd_noise_kl
-from ..trained_flow import TrainedFlow
-from ..training import train_exact
-from ..validation import FloatArray
+from ..training.stability import stability_limit
+from ..training.stochastic import OptimiserPaths, train_stochastic
 from .curves import LongTable, Minima, grid_kl
 
 RATE, BATCH, REPETITIONS = 0.5, 32, 3

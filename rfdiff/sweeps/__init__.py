@@ -11,21 +11,21 @@ from typing import Any
 # As in the package's root: a name's module is imported when it is first asked for, so that a look
 # at a store does not wait for what trains. __init__.pyi says the same to type checkers.
 _MODULES = {
-    "AXES": "axes",
-    "Grid": "grid",
-    "JOURNALS": "preparing",
-    "OBSERVABLES": "recipe",
-    "Recipe": "recipe",
-    "Store": "store",
-    "Summary": "runner",
-    "Table": "table",
-    "canonical_json": "identity",
-    "merge_stores": "merge",
-    "point_id": "identity",
-    "prepare_store": "preparing",
-    "read_table": "table",
-    "run_store": "runner",
-    "run_sweep": "sweep",
+    "AXES": "points.axes",
+    "Grid": "points.grid",
+    "JOURNALS": "store.preparing",
+    "OBSERVABLES": "measuring.recipe",
+    "Recipe": "measuring.recipe",
+    "Store": "store.store",
+    "Summary": "running.runner",
+    "Table": "store.table",
+    "canonical_json": "points.identity",
+    "merge_stores": "store.merge",
+    "point_id": "points.identity",
+    "prepare_store": "store.preparing",
+    "read_table": "store.table",
+    "run_store": "running.runner",
+    "run_sweep": "running.sweep",
 }
 
 __all__ = list(_MODULES)

@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..features import RandomFeatures
-from ..mixtures import GaussianMixture
-from ..quadratic import QuadraticLoss, Weighting, denoising_quadratic, score_norm
-from ..quadrature import TimeRule, graded_time_rule
-from ..reference import Reference
-from ..sde import ForwardSDE
-from ..special import accurate_product
-from ..targets import CompactTarget, Target
-from ..threads import blas_threads
-from ..validation import FloatArray, count, positive
+from ..diffusion.law_on_domain import Reference
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import CompactTarget, Target
+from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..loss.quadratic import QuadraticLoss, Weighting, denoising_quadratic, score_norm
+from ..model.features import RandomFeatures
+from ..numerics.special import accurate_product
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.threads import blas_threads
+from ..support.validation import FloatArray, count, positive
 
 # Rounding of θGθᵀ: m² products whose errors add like a random walk.
 _ROUNDING = 64.0 * 2.0**-53
@@ -197,8 +197,8 @@ def kl_bound(
 def prior_divergence(law: Target, sde: ForwardSDE) -> Estimate:
     """Return KL(p_T‖π): the error of starting the reversal from the prior.
 
-    >>> from rfdiff.sde import VESDE
-    >>> from rfdiff.mixtures import bimodal
+    >>> from rfdiff.diffusion.sde import VESDE
+    >>> from rfdiff.diffusion.mixtures import bimodal
     >>> float(prior_divergence(bimodal(3.0), VESDE())) < 0.01
     True
     """

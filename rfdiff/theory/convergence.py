@@ -12,20 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..estimate import Estimate
-from ..features import Embedding, RandomFeatures, draw_features
-from ..flow import GradientFlow
-from ..marginal_nodes import marginal_nodes
-from ..minibatches import Minibatches
-from ..mixtures import GaussianMixture
-from ..quadratic import QuadraticLoss, denoising_quadratic
-from ..quadrature import TimeRule, graded_time_rule
-from ..random import stream
-from ..sde import ForwardSDE
-from ..stochastic import train_stochastic
-from ..targets import Target
-from ..validation import FloatArray, count, finite_array, increasing_counts, positive
-from ..wide_limit import wide_limit
+from ..diffusion.marginal_nodes import marginal_nodes
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
+from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..loss.minibatches import Minibatches
+from ..loss.quadratic import QuadraticLoss, denoising_quadratic
+from ..model.features import Embedding, RandomFeatures, draw_features
+from ..support.estimate import Estimate
+from ..support.random import stream
+from ..support.validation import FloatArray, count, finite_array, increasing_counts, positive
+from ..training.gradient_flow import GradientFlow
+from ..training.stochastic import train_stochastic
+from ..training.wide_limit import wide_limit
 from .bounds import ScoreMatching
 
 # Where scores are compared: time nodes on (t, T) and panels of 8 points over p_t at each.

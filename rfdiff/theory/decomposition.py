@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..features import RandomFeatures
-from ..flow import GradientFlow
-from ..quadratic import Weighting, denoising_quadratic
-from ..quadrature import TimeRule
-from ..sde import ForwardSDE
-from ..targets import Target
-from ..validation import FloatArray, finite_array, multiple, training_times
-from ..wide_limit import WideLimit, wide_limit
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
+from ..diffusion.time_rules import TimeRule
+from ..loss.quadratic import Weighting, denoising_quadratic
+from ..model.features import RandomFeatures
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray, finite_array, multiple, training_times
+from ..training.gradient_flow import GradientFlow
+from ..training.wide_limit import WideLimit, wide_limit
 from .bounds import ScoreMatching
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import fdtrc, stdtrit
 
-from ..errors import ArgumentError
-from ..random import stream
-from ..validation import FloatArray, between, count, finite_array, interval
+from ..support.errors import ArgumentError
+from ..support.random import stream
+from ..support.validation import FloatArray, between, count, finite_array, interval
 
 # Significance at which a departure from the straight line is believed.
 _BEND = 0.05

@@ -3,12 +3,12 @@
 from numpy.typing import ArrayLike
 
 from ..densities.score_integral import ScoreIntegralDensity
-from ..divergences import kl_divergence
-from ..estimate import Estimate
-from ..reference import Domain
-from ..score import RandomFeatureScore
-from ..targets import Target
-from ..wide_limit import WideLimit
+from ..diffusion.law_on_domain import Domain
+from ..diffusion.targets import Target
+from ..divergences.divergences import kl_divergence
+from ..model.score import RandomFeatureScore
+from ..support.estimate import Estimate
+from ..training.wide_limit import WideLimit
 
 
 def limit_kl(
@@ -26,7 +26,7 @@ def limit_kl(
         domain: (a, b) on which both densities are normalised.
 
     >>> import rfdiff
-    >>> from rfdiff.wide_limit import wide_limit
+    >>> from rfdiff.training.wide_limit import wide_limit
     >>> run = rfdiff.train_exact(tau=[1e2, 1e4, 1e6], m=64, n_times=32, population=True)
     >>> limit = wide_limit(run.target, run.sde, run.features.embedding, run.problem.rule, m=256)
     >>> ideal = limit_kl(limit, run.target, run.tau, domain=run.default_domain())

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, roots_hermitenorm
 
-from ..errors import ArgumentError
-from ..features import draw_features
-from ..flow import GradientFlow
-from ..kernel_limit import KernelFlow
-from ..mixtures import GaussianMixture
-from ..quadratic import weighting_values
-from ..sde import ForwardSDE
-from ..targets import Target
-from ..validation import FloatArray, count, finite_array, increasing_counts, training_times
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
+from ..loss.quadratic import weighting_values
+from ..model.features import draw_features
+from ..support.errors import ArgumentError
+from ..support.validation import FloatArray, count, finite_array, increasing_counts, training_times
+from ..training.gradient_flow import GradientFlow
+from ..training.kernel_limit import KernelFlow
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def tail_check(
 ) -> Check:
     """Lemma 1: the largest probability over t of |x(t)| > C_T(|x(0)| + √log(1/δ²)), beside δ.
 
-    >>> from rfdiff.mixtures import bimodal
-    >>> from rfdiff.sde import VESDE
+    >>> from rfdiff.diffusion.mixtures import bimodal
+    >>> from rfdiff.diffusion.sde import VESDE
     >>> tail_check(bimodal(3.0), VESDE()).holds
     True
     """

@@ -16,16 +16,16 @@ adds ½ tr(Σ Cov_p̂(ψ)) to KL(p‖p̂), whatever p is.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..features import RandomFeatures
-from ..flow import GradientFlow
-from ..minibatches import Minibatches
-from ..potential import Potential, potential
-from ..quadrature import composite_gauss_legendre
-from ..reference import Domain, parse_domain
-from ..special import geometric_sum
-from ..validation import FloatArray, count, finite_array, positive
+from ..diffusion.law_on_domain import Domain, parse_domain
+from ..loss.minibatches import Minibatches
+from ..model.features import RandomFeatures
+from ..model.potential import Potential, potential
+from ..numerics.quadrature import composite_gauss_legendre
+from ..numerics.special import geometric_sum
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray, count, finite_array, positive
+from ..training.gradient_flow import GradientFlow
 
 # Panels of 8 points on the domain: the statistics are piecewise quadratic and the density smooth
 # on this scale; halving them is the error.

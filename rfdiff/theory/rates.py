@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
-from ..errors import ArgumentError
-from ..validation import FloatArray, count, finite_array
+from ..support.errors import ArgumentError
+from ..support.validation import FloatArray, count, finite_array
 
 # The theory's exponents along m ~ n, and whether each is a rate or an upper bound's.
 PREDICTED = MappingProxyType(

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ArgumentError
-from ..flow import GradientFlow
-from ..quadratic import QuadraticLoss
-from ..validation import FloatArray, training_times
+from ..loss.quadratic import QuadraticLoss
+from ..support.errors import ArgumentError
+from ..support.validation import FloatArray, training_times
+from ..training.gradient_flow import GradientFlow
 from .exponents import PowerLaw, fit_power_law
 
 

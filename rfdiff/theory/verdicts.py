@@ -8,7 +8,7 @@ is a finding, not a failure.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..validation import one_of, real
+from ..support.validation import one_of, real
 from .exponents import PowerLaw
 
 KINDS = ("rate", "upper-bound")

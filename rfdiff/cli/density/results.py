@@ -1,0 +1,166 @@
+"""What `rfdiff density` evaluates, as CSV, as text and as files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...densities.learned_density import Method, comparison_domain
+from ...divergences.divergences import DIVERGENCES, kl_divergence
+from ...plotting.curves import plot_densities
+from ...plotting.style import new_figure, save_figure
+from ...runs.trained_flow import TrainedFlow
+from ...support.errors import ArgumentError
+from ...support.estimate import Estimate
+from ...support.validation import FloatArray, one_of
+from ..output import Writer, table
+
+_POINTS = 401
+
+
+@dataclass(frozen=True)
+class DensityResults:
+    """Densities of a run at training times, in one or more senses.
+
+    Attributes:
+        flow: the run.
+        time: evaluation time t.
+        tau: training times (n_tau,).
+        x: points in the data's units (n,).
+        density: one array (n_tau, n) for each method.
+        mass: mass on the domain, for each method.
+        error: estimated error of log p̂ (n_tau,), for each method.
+        kl: KL(p₀‖p̂) for each method, where the law is known.
+        divergences: others by kind for each method, where they were asked for.
+    """
+
+    flow: TrainedFlow
+    time: float
+    tau: FloatArray
+    x: FloatArray
+    density: dict[Method, FloatArray]
+    mass: dict[Method, Estimate]
+    error: dict[Method, FloatArray]
+    kl: dict[Method, Estimate]
+    divergences: dict[Method, dict[str, Estimate]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary of arrays and numbers."""
+        methods = {}
+        for method, density in self.density.items():
+            mass, error = self.mass[method], self.error[method]
+            methods[method] = {
+                "density": density,
+                "mass": {"value": mass.value, "error": mass.error},
+                "log_density_error": error,
+            }
+            if method in self.kl:
+                kl = self.kl[method]
+                methods[method]["kl"] = {"value": kl.value, "error": kl.error}
+            for kind, found in self.divergences.get(method, {}).items():
+                methods[method][kind] = {"value": found.value, "error": found.error}
+        return {"t": self.time, "tau": self.tau, "x": self.x, "methods": methods}
+
+    def csv(self) -> str:
+        """Return one line for each method, training time and point, after a heading."""
+        lines = ["method,tau,x,density"]
+        for method, density in self.density.items():
+            for tau, row in zip(self.tau, density, strict=True):
+                pairs = zip(self.x, row, strict=True)
+                lines += [f"{method},{tau:.17g},{x:.17g},{value:.17g}" for x, value in pairs]
+        return "\n".join(lines)
+
+    def text(self) -> str:
+        """Return a table with a row for each method and training time."""
+        parts = [f"t: {self.time:g}"]
+        for method in self.density:
+            mass, error = self.mass[method], self.error[method]
+            columns = [
+                ("tau", ".3e", self.tau),
+                ("mass", ".6f", mass.value),
+                ("log p error", ".1e", error),
+            ]
+            if method in self.kl:
+                kl = self.kl[method]
+                columns += [("KL", ".5f", kl.value), ("± error", ".1e", kl.error)]
+            parts.append(f"\n{method}\n{table(columns)}")
+            if method in self.divergences:
+                columns = columns[:1]
+                for kind, found in self.divergences[method].items():
+                    columns += [(kind, ".5f", found.value), ("±", ".0e", found.error)]
+                parts.append(table(columns))
+        return "\n".join(parts)
+
+
+def divergence_kinds(names: str | None) -> tuple[str, ...]:
+    """Return the kinds of divergence in a comma list; "all" is all but the KL, always there.
+
+    >>> divergence_kinds("fisher,wasserstein-1"), divergence_kinds(None)
+    (('fisher', 'wasserstein-1'), ())
+    """
+    others = tuple(kind for kind in DIVERGENCES if kind != "kl")
+    if names is None or names == "all":
+        return () if names is None else others
+    return tuple(one_of("divergence", name, others) for name in names.split(","))
+
+
+def measure(
+    flow: TrainedFlow,
+    tau: FloatArray,
+    methods: Sequence[Method],
+    choices: dict[str, Any],
+    x: FloatArray | None,
+    kinds: Sequence[str] = (),
+) -> DensityResults:
+    """Evaluate the densities of a run; `choices` are t and the domain."""
+    if kinds and flow.target is None:
+        raise ArgumentError("divergence needs a known law: give --target beside --data")
+    time = float(choices.get("t", flow.default_time))
+    if x is None:
+        given = choices.get("domain")
+        low, high = given if isinstance(given, tuple) else flow.default_domain(time)
+        x = np.linspace(low, high, _POINTS)
+    units = flow.problem.units
+    density, mass, error, kl, divergences = {}, {}, {}, {}, {}
+    for method in methods:
+        learned = flow.learned_density(tau, method=method, **choices)
+        density[method] = learned.density(units.to_training(np.atleast_1d(x))) / units.scale
+        mass[method], error[method] = learned.mass, learned.error
+        if flow.target is not None:
+            kl[method] = kl_divergence(flow.target, learned)
+        if kinds:
+            # As `TrainedFlow.divergence` does, but solving once for all kinds.
+            domain = comparison_domain(method, choices.get("domain"))
+            if domain is not choices.get("domain"):
+                learned = flow.learned_density(tau, method=method, **{**choices, "domain": domain})
+            divergences[method] = {kind: DIVERGENCES[kind](flow.target, learned) for kind in kinds}
+    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, kl, divergences)
+
+
+def write_files(writer: Writer, results: DensityResults) -> None:
+    """Write densities.csv, densities.npz and density.png."""
+    text = results.csv()
+    writer.write("densities.csv", lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    arrays: dict[str, Any] = {"t": results.time, "tau": results.tau, "x": results.x}
+    arrays |= {method.replace("-", "_"): rows for method, rows in results.density.items()}
+    writer.write("densities.npz", lambda path: np.savez(path, **arrays))
+    writer.write("density.png", lambda path: _draw(path, results))
+
+
+def _draw(path: Path, results: DensityResults) -> None:
+    flow, order = results.flow, np.argsort(results.x)
+    figure, axes = new_figure(1, len(results.density))
+    shown = np.argsort(results.tau)
+    for ax, (method, rows) in zip(axes, results.density.items(), strict=True):
+        plot_densities(
+            ax,
+            results.x[order],
+            rows[shown][:, order],
+            [f"τ = {tau:.3g}" for tau in results.tau[shown]],
+            target=None if flow.target is None else flow.target.density(results.x[order]),
+            points=flow.data if flow.target is None else None,
+        )
+        ax.set_title(method, fontsize="medium")
+    save_figure(figure, path)

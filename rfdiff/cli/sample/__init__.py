@@ -1,0 +1,3 @@
+"""`rfdiff sample`: samples of the learned diffusion."""
+
+from .command import register as register

@@ -1,0 +1,3 @@
+"""`rfdiff sweep`: many trainings, none lost."""
+
+from .command import register as register

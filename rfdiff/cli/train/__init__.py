@@ -1,0 +1,3 @@
+"""`rfdiff train`: the generalisation curve of one exactly trained model."""
+
+from .command import register as register

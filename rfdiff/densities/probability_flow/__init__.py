@@ -1,0 +1,1 @@
+"""The law of the probability-flow ODE [4]."""

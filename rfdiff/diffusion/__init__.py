@@ -1,0 +1,1 @@
+"""Laws and forward processes: what is diffused, how, and at which times."""

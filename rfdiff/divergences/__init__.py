@@ -1,0 +1,1 @@
+"""Divergences between laws, learned densities and samples."""

@@ -1,0 +1,205 @@
+"""Scores s(x, t), their divergence and their x-integral, for every training time at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
+from ..support.errors import ArgumentError
+from ..support.validation import FloatArray, finite_array, real
+from .features import RandomFeatures
+from .potential import potential
+
+# Feature values held at once: 64 MB.
+_CHUNK = 1 << 23
+
+
+class Score(Protocol):
+    """A score: an approximation of ∇ₓ log p_t(x). Training times (…) lead in every result."""
+
+    @property
+    def dimension(self) -> int:
+        """Dimension d of x."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The leading axes (…) of every result: () for a single score."""
+
+    def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return s(x, t), shape (…) + x.shape."""
+
+    def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return ∇ₓ·s(x, t), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RandomFeatureScore:
+    """s_θ(x, t) = θ h(x, t), h = φ/(c√m) [12], for one θ or a whole training curve.
+
+    Args:
+        features: the frozen first layer.
+        theta: output weights, shape (…, d, m).
+
+    >>> import numpy as np
+    >>> from rfdiff.model.features import RandomFeatures, AffineEmbedding
+    >>> features = RandomFeatures([1.0, -1.0], [[0.0, 0.0], [0.0, 0.0]], AffineEmbedding())
+    >>> score = RandomFeatureScore(features, [[-np.sqrt(2.0), np.sqrt(2.0)]])
+    >>> score([-1.0, 2.0], 0.5).round(12)  # −x
+    array([ 1., -2.])
+    >>> score.integral([-1.0, 2.0], 0.5).round(12)  # −x²/2
+    array([-0.5, -2. ])
+    """
+
+    features: RandomFeatures
+    theta: FloatArray
+
+    def __post_init__(self) -> None:
+        theta = finite_array("theta", self.theta)
+        expected = (self.features.dimension, self.features.width)
+        if theta.shape[-2:] != expected:
+            raise ArgumentError(
+                f"theta must have shape (…, d, m) = (…, {expected[0]}, {expected[1]}), "
+                f"got {theta.shape}"
+            )
+        object.__setattr__(self, "theta", theta)
+
+    @property
+    def dimension(self) -> int:
+        """Dimension d of x."""
+        return self.features.dimension
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the training times, the leading axes of every result."""
+        return self.theta.shape[:-2]
+
+    @property
+    def rows(self) -> FloatArray:
+        """θ in one dimension with the training times flattened, shape (n_τ, m)."""
+        if self.dimension != 1:
+            raise ArgumentError(f"this needs a one-dimensional score, got d = {self.dimension}")
+        return np.ascontiguousarray(self.theta.reshape(-1, self.features.width))
+
+    def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return s_θ(x, t), shape (…) + x.shape."""
+        x = self._points(x)
+        if self.dimension == 1:
+            return self._on_line(x, t, derivative=1)
+        out = np.empty((*self.shape, x.size // self.dimension, self.dimension))
+        for rows, chunk in self._chunks(x):
+            h = self.features(chunk, t)
+            out[..., rows, :] = np.moveaxis(self.theta @ h.T, -1, -2)
+        return out.reshape(self.shape + x.shape)
+
+    def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return ∇ₓ·s_θ(x, t), shape (…) + x.shape (in d ≥ 2 without the last axis)."""
+        x = self._points(x)
+        if self.dimension == 1:
+            return self._on_line(x, t, derivative=2)
+        contracted = np.einsum("...im,mi->...m", self.theta, self.features.W)
+        out = np.empty((*self.shape, x.size // self.dimension))
+        for rows, chunk in self._chunks(x):
+            out[..., rows] = contracted @ self.features.derivative(chunk, t).T
+        return out.reshape(self.shape + x.shape[:-1])
+
+    def integral(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return ∫₀^x s_θ(y, t) dy in one dimension, shape (…) + x.shape; closed form."""
+        return self._on_line(self._points(x), t, derivative=0)
+
+    def _on_line(self, x: FloatArray, t: float, derivative: int) -> FloatArray:
+        flat = x.ravel()
+        domain = (min(float(flat.min()), 0.0), max(float(flat.max()), 0.0))
+        values = potential(self.features, real("t", t), 0.0, domain).evaluate(
+            self.rows, flat, derivative
+        )
+        return values.reshape(self.shape + x.shape)
+
+    def _points(self, x: ArrayLike) -> FloatArray:
+        x = finite_array("x", x)
+        if self.dimension > 1 and (x.ndim == 0 or x.shape[-1] != self.dimension):
+            raise ArgumentError(f"x must have last axis {self.dimension}, got shape {x.shape}")
+        return x
+
+    def _chunks(self, x: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        points = x.reshape(-1, self.dimension)
+        step = max(1, _CHUNK // self.features.width)
+        for i in range(0, len(points), step):
+            yield slice(i, i + step), points[i : i + step]
+
+
+@dataclass(frozen=True)
+class ExactScore:
+    """∇ log p_t of the diffused law: what training aims at.
+
+    Args:
+        law: p₀, a mixture or a compact target.
+        sde: the forward process.
+
+    >>> from rfdiff.diffusion.mixtures import bimodal
+    >>> from rfdiff.diffusion.sde import VESDE
+    >>> abs(float(ExactScore(bimodal(3.0), VESDE())(0.0, 0.5))) < 1e-15
+    True
+    """
+
+    law: Target
+    sde: ForwardSDE
+
+    @property
+    def dimension(self) -> int:
+        """Dimension d of x."""
+        return self.law.dimension
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A single score: ()."""
+        return ()
+
+    def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return ∇ log p_t(x), of the shape of x."""
+        return self._marginal(t).score(x)
+
+    def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return Δ log p_t(x), of the shape of x (in d ≥ 2 without the last axis)."""
+        return self._marginal(t).score_divergence(x)
+
+    def _marginal(self, t: float) -> GaussianMixture:
+        return self.law.diffuse(float(self.sde.scale(t)), float(self.sde.std(t)))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One training time of a score that has several."""
+
+    score: Score
+    index: int
+
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def dimension(self) -> int:
+        return self.score.dimension
+
+    def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        return self._pick(self.score(x, t), np.shape(x))
+
+    def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        shape = np.shape(x)
+        return self._pick(self.score.divergence(x, t), shape if self.dimension == 1 else shape[:-1])
+
+    def _pick(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        return values.reshape(-1, *shape)[self.index]
+
+
+def members(score: Score) -> list[Score]:
+    """Return the scores of the single training times, in order."""
+    if isinstance(score, RandomFeatureScore):
+        flat = score.theta.reshape(-1, *score.theta.shape[-2:])
+        return [RandomFeatureScore(score.features, theta) for theta in flat]
+    if score.shape == ():
+        return [score]
+    return [_Member(score, i) for i in range(int(np.prod(score.shape)))]

@@ -1,0 +1,1 @@
+"""Numerical methods that know nothing of diffusion: rules, panels, interpolation, bootstrap."""

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, checks, numbers with errors, random streams, threads."""

@@ -1,0 +1,1 @@
+"""What is run: axes, grids, and what each point is called."""

@@ -1,0 +1,193 @@
+"""From a table to what is plotted: an observable against an axis, seeds as a spread, with its fit.
+
+Everything else that varies must be said: kept at one value (`Table.where`) or told apart (`group`).
+Only then is the spread that of the seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...support.errors import ArgumentError
+from ...theory.exponents import PowerLaw, fit_power_law
+from ...support.validation import FloatArray
+from ..points.axes import axis
+from ..points.identity import Point, Value
+from ..store.table import Table
+
+# Exponents of Theorem 1's bound at its minimiser: while m grows in proportion to n; at fixed m,
+# where τ⁴/(mn) + 1/τ is smallest at τ ∝ n^{1/5}; and of its term in m alone.
+_TOGETHER = {("tau_es", "n"): 2 / 5, ("kl_best", "n"): -2 / 5}
+_APART = {("tau_es", "n"): 1 / 5, ("kl_best", "n"): -1 / 5, ("kl_best", "m"): -4 / 5}
+
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """One line of a plot.
+
+    Attributes:
+        x: abscissae, shape (k,), sorted; numbers, or names in their own order.
+        y: shape (seeds, k), NaN where a seed has no such point.
+        label: what tells this line from the others, or "".
+    """
+
+    x: NDArray[Any]
+    y: FloatArray
+    label: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether x is a number."""
+        return self.x.dtype.kind in "if"
+
+    def quantiles(self, shares: Sequence[float] = (0.25, 0.5, 0.75)) -> FloatArray:
+        """Return quantiles over seeds at each x, shape (len(shares), k)."""
+        return np.nanquantile(self.y, shares, axis=0)
+
+    def fit(self) -> PowerLaw | None:
+        """Return the power law through the seeds that have every point, if one can be fitted."""
+        complete = self.y[~np.isnan(self.y).any(axis=1)]
+        usable = self.numeric and len(self.x) >= 3 and len(complete) > 0
+        if not usable or self.x.min() <= 0 or not (np.isfinite(complete) & (complete > 0)).all():
+            return None
+        return fit_power_law(self.x.astype(np.float64), complete)
+
+
+def trends(table: Table, x: str, y: str, group: str | None = None) -> list[Trend]:
+    """Return an observable against an axis, one trend for each value of `group`.
+
+    Args:
+        table: finished points.
+        x: an axis.
+        y: a scalar (or "seconds").
+        group: another axis.
+
+    Raises:
+        ArgumentError: unknown names, or further axes that vary.
+    """
+    x, group = axis(x).name, None if group is None else axis(group).name
+    if not len(table):
+        raise ArgumentError("the store has no finished points yet")
+    values = table.column(y)
+    if values.dtype.kind not in "ifb":
+        raise ArgumentError(f"{y} is no number, so it cannot be drawn against {x}")
+    if x not in table.axes:
+        raise ArgumentError(f"{x} does not apply to any point")
+    _refuse_mixtures(table, {x, group, "seed"})
+    values = values.astype(np.float64)
+    return [_trend(table, rows, x, values, label) for label, rows in _split(table, group)]
+
+
+def curve_trends(table: Table, y: str, group: str | None = None) -> list[Trend]:
+    """Return a curve against τ, one trend for each value of `group`, seeds as its rows."""
+    group = None if group is None else axis(group).name
+    if not len(table):
+        raise ArgumentError("the store has no finished points yet")
+    values = table.curve(y)
+    _refuse_mixtures(table, {group, "seed"})
+    return [Trend(table.tau, values[rows], name) for name, rows in _split(table, group)]
+
+
+def heat(table: Table, x: str, y: str, z: str) -> tuple[NDArray[Any], NDArray[Any], FloatArray]:
+    """Return the values of two axes, and the median over seeds of `z`, shape (len(y), len(x))."""
+    x, y = axis(x).name, axis(y).name
+    if x == y:
+        raise ArgumentError(f"a heat map needs two different axes, got {x} twice")
+    columns = trends(table, x, z, group=y)
+    xs = np.unique(np.concatenate([column.x for column in columns]))
+    grid = np.full((len(columns), len(xs)), np.nan)
+    for row, column in zip(grid, columns, strict=True):
+        row[np.searchsorted(xs, column.x)] = column.quantiles([0.5])[0]
+    return xs, np.array(_values(table.points, y)), grid
+
+
+def predicted_exponent(table: Table, x: str, y: str, group: str | None) -> tuple[float, str] | None:
+    """Return the exponent of y in x that Theorem 1 predicts, and for which case; None if none."""
+    if x == "n" and "m" in table.varying and group != "m":
+        known, case = _TOGETHER, "Theorem 1, m ∝ n"
+    elif x == "n":
+        known, case = _APART, "Theorem 1 at fixed m"
+    else:
+        known, case = _APART, "Theorem 1, term in m"
+    return (known[y, x], case) if (y, x) in known else None
+
+
+def through_middle(trend: Trend, exponent: float) -> tuple[FloatArray, FloatArray] | None:
+    """Return the ends of a line of this slope through the middle of a trend, on log–log axes.
+
+    Theory predicts no prefactor, so the line is given its place by the data. None if the trend
+    cannot be drawn on log–log axes.
+    """
+    middle = trend.quantiles([0.5])[0]
+    if not trend.numeric or trend.x.min() <= 0 or not (middle > 0).all():
+        return None
+    ends = np.array([trend.x[0], trend.x[-1]], dtype=np.float64)
+    centre, height = np.log(trend.x).mean(), np.log(middle).mean()
+    return ends, np.exp(height + exponent * (np.log(ends) - centre))
+
+
+def at_the_ends(table: Table, y: str) -> int:
+    """Return at how many points an early-stopping time lies at an end of the range of τ."""
+    if f"{y}_at" not in table.scalars:
+        return 0
+    return int(np.isin(table.column(f"{y}_at"), ("start", "end")).sum())
+
+
+def lowest(tau: FloatArray, curve: FloatArray) -> tuple[float, float] | None:
+    """Return where a curve is lowest on the grid, if that is not at an end of it."""
+    if np.isnan(curve).any():
+        return None
+    best = int(np.argmin(curve))
+    return (float(tau[best]), float(curve[best])) if 0 < best < len(tau) - 1 else None
+
+
+def _refuse_mixtures(table: Table, said: set[str | None]) -> None:
+    """Refuse axes that vary without being determined by those that are said."""
+    known = [name for name in table.varying if name in said and name != "seed"]
+    for name in table.varying:
+        if name in said:
+            continue
+        seen: dict[tuple[Value, ...], Value] = {}
+        for point in table.points:
+            key = tuple(point[other] for other in known)
+            if seen.setdefault(key, point[name]) != point[name]:
+                values = ", ".join(_text(value) for value in _values(table.points, name)[:4])
+                raise ArgumentError(
+                    f"{name} varies too ({values}, …): choose one value (--where {name}=…) "
+                    f"or draw a line for each (--group {name})"
+                )
+
+
+def _split(table: Table, group: str | None) -> list[tuple[str, list[int]]]:
+    """Return the rows of each value of the group, with a label."""
+    if group is None:
+        return [("", list(range(len(table))))]
+    return [
+        (
+            f"{group} = {_text(value)}",
+            [i for i, point in enumerate(table.points) if point[group] == value],
+        )
+        for value in _values(table.points, group)
+    ]
+
+
+def _trend(table: Table, rows: list[int], x: str, values: FloatArray, label: str) -> Trend:
+    abscissae = _values([table.points[i] for i in rows], x)
+    seeds = _values([table.points[i] for i in rows], "seed")
+    y = np.full((len(seeds), len(abscissae)), np.nan)
+    for i in rows:
+        point = table.points[i]
+        y[seeds.index(point["seed"]), abscissae.index(point[x])] = values[i]
+    return Trend(np.array(abscissae), y, label)
+
+
+def _values(points: Sequence[Point], name: str) -> list[Any]:
+    """Return the values of an axis in order, None left out."""
+    return sorted({point[name] for point in points if point[name] is not None})
+
+
+def _text(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""How points are run, on one core or many."""

@@ -1,0 +1,1 @@
+"""Where results live: SQLite files that lose nothing."""

@@ -1,0 +1,174 @@
+"""Random features: laws of the draws, nesting, embeddings and activations by brute force."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rfdiff.diffusion.sde import VESDE
+from rfdiff.model.features import (
+    ACTIVATIONS,
+    FEATURE_LAWS,
+    Activation,
+    AffineEmbedding,
+    FourierEmbedding,
+    LogSigmaEmbedding,
+    RandomFeatures,
+    draw_features,
+    make_embedding,
+)
+from rfdiff.support.errors import ArgumentError
+
+SDE = VESDE()
+EMBEDDING = LogSigmaEmbedding(SDE)
+
+
+@pytest.mark.parametrize("law", FEATURE_LAWS)
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_draws_are_nested_and_depend_on_the_seed(law, dimension):
+    large = draw_features(law, 1024, EMBEDDING, seed=7, dimension=dimension)
+    small = draw_features(law, 512, EMBEDDING, seed=7, dimension=dimension)
+    other = draw_features(law, 512, EMBEDDING, seed=8, dimension=dimension)
+    assert large.W.shape == (1024, dimension) and large.U.shape == (1024, 2)
+    np.testing.assert_array_equal(large.W[:512], small.W)
+    np.testing.assert_array_equal(large.U[:512], small.U)
+    assert not np.isclose(small.W, other.W).any()
+    assert (large.width, large.dimension) == (1024, dimension)
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_laws_of_the_rows(dimension):
+    """Kolmogorov–Smirnov at a false-alarm rate of 1e-3; each law is the others' control."""
+    rows = {
+        law: draw_features(law, 20_000, EMBEDDING, seed=1, dimension=dimension)
+        for law in FEATURE_LAWS
+    }
+    l1 = np.abs(rows["l1"].W).sum(1) + np.abs(rows["l1"].U).sum(1)
+    np.testing.assert_allclose(l1, 1.0, rtol=1e-14)
+    gaussian = stats.norm(scale=(dimension + 2) ** -0.5).cdf
+    uniform = stats.uniform(-(dimension**-0.5), 2 * dimension**-0.5).cdf
+    uniform_u = stats.uniform(-(2**-0.5), 2 * 2**-0.5).cdf
+    assert stats.kstest(rows["gaussian"].W[:, 0], gaussian).pvalue > 1e-3
+    assert stats.kstest(rows["gaussian"].U[:, 1], gaussian).pvalue > 1e-3
+    assert stats.kstest(rows["torch"].W[:, 0], uniform).pvalue > 1e-3
+    assert stats.kstest(rows["torch"].U[:, 1], uniform_u).pvalue > 1e-3
+    for law, wrong in (("l1", gaussian), ("gaussian", uniform), ("torch", gaussian)):
+        assert stats.kstest(rows[law].W[:, 0], wrong).pvalue < 1e-3
+
+
+def test_gaussian_law_has_the_arc_cosine_kernel():
+    """Order-1 arc-cosine kernel |z||z′|(sin θ + (π − θ) cos θ)/(2π(d + d_e)), within 4 standard
+    errors (false-alarm rate 6e-5); 1.1 times the kernel is the negative control.
+    """
+    features = draw_features("gaussian", 200_000, EMBEDDING, seed=3)
+    (x, t), (y, s) = (1.3, 0.2), (-0.4, 0.7)
+    products = features(x, t) * features(y, s)
+    z, z2 = np.r_[x, EMBEDDING(t)], np.r_[y, EMBEDDING(s)]
+    norms = np.linalg.norm(z) * np.linalg.norm(z2)
+    angle = np.arccos(z @ z2 / norms)
+    kernel = norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi * 3)
+    error = products.std() * np.sqrt(features.width)
+    assert abs(products.sum() - kernel) < 4 * error
+    assert abs(products.sum() - 1.1 * kernel) > 4 * error
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("preconditioner", [None, SDE])
+def test_features_by_the_formula(activation, preconditioner):
+    w, u = np.array([0.5, -1.5, 0.0]), np.array([[0.1, 0.2], [1.0, -0.3], [-0.4, 0.6]])
+    features = RandomFeatures(w, u, EMBEDDING, activation, preconditioner)
+    t = 0.37
+    c = 1.0 if preconditioner is None else float(SDE.std(t))
+    act = {
+        "relu": lambda z: z if z > 0 else 0.0,
+        "swish": lambda z: z / (1 + np.exp(-z)),
+        "erf": lambda z: 2 * stats.norm.cdf(z * np.sqrt(2)) - 1,
+        "tanh": np.tanh,
+    }[activation]
+    for x in (-2.0, 0.3, 4.0):
+        bias = [sum(u[j] * [1.0, 0.5 * np.log(float(SDE.std(t)))]) for j in range(3)]
+        by_hand = [act(w[j] * x + bias[j]) / (c * np.sqrt(3)) for j in range(3)]
+        np.testing.assert_allclose(features(x, t), by_hand, rtol=1e-13, atol=1e-16)
+        np.testing.assert_allclose(features.biases(t), bias, rtol=1e-14)
+        step = 1e-6
+        slope = (features(x + step, t) - features(x - step, t)) / (2 * step)
+        np.testing.assert_allclose(w * features.derivative(x, t), slope, atol=1e-8)
+
+
+def test_activation_derivatives_at_large_arguments_are_finite():
+    z = np.array([-800.0, 0.0, 800.0])
+    for name in ACTIVATIONS:
+        act = Activation(name)
+        assert np.isfinite(act(z)).all() and np.isfinite(act.derivative(z)).all()
+
+
+def test_shapes():
+    line = draw_features("l1", 5, EMBEDDING, seed=0)
+    plane = draw_features("l1", 5, EMBEDDING, seed=0, dimension=2)
+    assert line(0.0, 0.1).shape == (5,)
+    assert line(np.zeros((2, 3)), 0.1).shape == line.derivative(np.zeros((2, 3)), 0.1).shape
+    assert line(np.zeros((2, 3)), 0.1).shape == (2, 3, 5)
+    assert plane(np.zeros(2), 0.1).shape == (5,)
+    assert plane(np.zeros((7, 2)), 0.1).shape == (7, 5)
+    assert line.biases(np.full((4, 2), 0.1)).shape == (4, 2, 5)
+    assert line.output_scale(np.full(4, 0.1)).shape == (4,)
+
+
+def test_embeddings():
+    t = np.array([0.001, 0.5, 1.0])
+    np.testing.assert_allclose(
+        EMBEDDING(t), np.stack([np.ones(3), np.log(SDE.std(t)) / 2], axis=1), rtol=1e-15
+    )
+    np.testing.assert_array_equal(AffineEmbedding()(t), np.stack([np.ones(3), t], axis=1))
+    fourier = FourierEmbedding([0.5, 2.0])
+    by_hand = [[np.sin(np.pi * s), np.sin(4 * np.pi * s), np.cos(np.pi * s), np.cos(4 * np.pi * s)]
+               for s in t]  # fmt: skip
+    np.testing.assert_allclose(fourier(t), by_hand, atol=1e-15)
+    for embedding in (EMBEDDING, AffineEmbedding(), fourier):
+        assert embedding(0.5).shape == (embedding.size,)
+        assert embedding(np.full((2, 3), 0.5)).shape == (2, 3, embedding.size)
+
+
+def test_embeddings_by_name():
+    assert make_embedding("log-sigma", SDE, 0) == LogSigmaEmbedding(SDE)
+    assert make_embedding("affine", SDE, 0) == AffineEmbedding()
+    drawn = make_embedding("fourier", SDE, 4)
+    np.testing.assert_array_equal(drawn.frequencies, FourierEmbedding.draw(4).frequencies)
+    np.testing.assert_allclose(
+        FourierEmbedding.draw(4, size=8, scale=30.0).frequencies[:2], 30 * drawn.frequencies
+    )
+    assert drawn.size == 4 and make_embedding(drawn, SDE, 0) is drawn
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda: draw_features("L1", 4, EMBEDDING, seed=0), "features must be one of 'l1', 'gau"),
+        (lambda: draw_features("l1", 0, EMBEDDING, seed=0), "m must be at least 1, got 0"),
+        (lambda: draw_features("l1", 2.0, EMBEDDING, seed=0), "m must be an integer, got 2.0"),
+        (lambda: draw_features("l1", 4, EMBEDDING, seed=-1), "seed must be a non-negative integer"),
+        (
+            lambda: draw_features("l1", 4, EMBEDDING, seed=0, activation="gelu"),
+            "activation must be one of 'relu', 'swish', 'erf', 'tanh', got 'gelu'",
+        ),
+        (lambda: make_embedding("sine", SDE, 0), "embedding must be one of 'log-sigma'"),
+        (lambda: make_embedding(3, SDE, 0), "embedding must be one of 'log-sigma'"),
+        (lambda: FourierEmbedding.draw(0, size=3), "size must be even, got 3"),
+        (lambda: FourierEmbedding.draw(0, scale=0.0), "scale must be positive, got 0"),
+        (lambda: FourierEmbedding([]), "frequencies must not be empty"),
+        (
+            lambda: RandomFeatures([1.0, 2.0], [[1.0, 1.0]], EMBEDDING),
+            r"same m, got \(2, 1\) and \(1, 2\)",
+        ),
+        (
+            lambda: RandomFeatures([1.0], [[1.0, 1.0, 1.0]], EMBEDDING),
+            r"U must have d_e = 2 columns, got shape \(1, 3\)",
+        ),
+        (lambda: RandomFeatures([np.nan], [[1.0, 1.0]], EMBEDDING), "W must be finite, got nan"),
+        (lambda: RandomFeatures([1.0], [[np.inf, 1.0]], EMBEDDING), "U must be finite, got inf"),
+        (lambda: RandomFeatures([], np.empty((0, 2)), EMBEDDING), "W must not be empty"),
+        (lambda: RandomFeatures([1.0], [1.0, 1.0], EMBEDDING), "U must have 2 dimension"),
+    ],
+)
+def test_bad_features(make, fault):
+    with pytest.raises(ArgumentError, match=fault):
+        make()

@@ -1,0 +1,128 @@
+"""Scores against dense sums, finite differences and adaptive quadrature."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
+from rfdiff.diffusion.sde import VESDE
+from rfdiff.diffusion.targets import raised_cosine
+from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.score import ExactScore, RandomFeatureScore
+from rfdiff.support.errors import ArgumentError
+
+SDE = VESDE()
+T_EVAL = 0.065
+
+
+def random_score(activation="relu", m=40, d=1, shape=(3,), seed=0, precondition=False):
+    features = draw_features(
+        "l1", m, LogSigmaEmbedding(SDE), seed=seed, dimension=d, activation=activation,
+        preconditioner=SDE if precondition else None,
+    )  # fmt: skip
+    theta = np.random.default_rng(seed).standard_normal((*shape, d, m))
+    return RandomFeatureScore(features, theta)
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish", "erf", "tanh"])
+@pytest.mark.parametrize("precondition", [False, True])
+def test_score_on_the_line_is_the_dense_sum(activation, precondition):
+    score = random_score(activation, precondition=precondition)
+    x = np.random.default_rng(1).normal(0.0, 6.0, (7, 5))
+    h = score.features(x, T_EVAL)
+    np.testing.assert_allclose(
+        score(x, T_EVAL), np.einsum("tim,abm->tab", score.theta, h), rtol=1e-12, atol=1e-12
+    )
+    slope = score.features.derivative(x, T_EVAL) * score.features.W[:, 0]
+    np.testing.assert_allclose(
+        score.divergence(x, T_EVAL), np.einsum("tim,abm->tab", score.theta, slope), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish", "erf", "tanh"])
+def test_integral_is_the_integral_of_the_score(activation):
+    score = random_score(activation, shape=())
+    kinks = -score.features.biases(T_EVAL) / score.features.W[:, 0]
+    for x in (-8.0, 0.0, 1e-3, 5.0):
+        inner = kinks[(kinks > min(x, 0)) & (kinks < max(x, 0))]
+        expected, _ = quad(
+            lambda y: float(score(y, T_EVAL)), 0.0, x, points=np.sort(inner), limit=200,
+            epsabs=1e-12, epsrel=1e-12,
+        ) if x else (0.0, 0.0)  # fmt: skip
+        assert abs(float(score.integral(x, T_EVAL)) - expected) < 1e-10
+
+
+@pytest.mark.parametrize("activation", ["swish", "erf", "tanh"])
+def test_smooth_integral_has_no_cancellation_for_tiny_slopes(activation):
+    features = RandomFeatures(
+        [1e-9, -1e-7, 0.0], [[5.0, 0.1]] * 3, LogSigmaEmbedding(SDE), activation
+    )
+    score = RandomFeatureScore(features, [[1.0, 1.0, 1.0]])
+    # The integrand is constant to 1e-7 relative: ∫₀^2 s = 2 s(1) + O(w²).
+    assert abs(score.integral(2.0, 0.3) - 2.0 * score(1.0, 0.3)) < 1e-13
+
+
+def test_constant_and_repeated_features():
+    features = RandomFeatures(
+        [0.0, 0.0, 0.5, 0.5, -0.5], [[1.0, 0], [-1.0, 0], [0.0, 0], [0.0, 0], [0.0, 0]],
+        LogSigmaEmbedding(SDE),
+    )  # fmt: skip
+    score = RandomFeatureScore(features, [[2.0, 3.0, 1.0, -4.0, 5.0]])
+    x = np.array([-2.0, -1e-12, 0.0, 1e-12, 2.0])
+    dense = features(x, 0.5) @ score.theta[0]
+    np.testing.assert_allclose(score(x, 0.5), dense, atol=1e-15)
+
+
+def test_training_times_lead_and_a_scalar_gives_scalars():
+    assert random_score(shape=(2, 3))(np.zeros((4, 5)), T_EVAL).shape == (2, 3, 4, 5)
+    assert random_score(shape=())(0.3, T_EVAL).shape == ()
+    assert random_score(d=3, shape=(2,))(np.zeros((4, 5, 3)), T_EVAL).shape == (2, 4, 5, 3)
+    assert random_score(d=3, shape=(2,)).divergence(np.zeros((4, 3)), T_EVAL).shape == (2, 4)
+
+
+@pytest.mark.parametrize("activation", ["relu", "swish"])
+def test_divergence_in_the_plane_is_the_sum_of_difference_quotients(activation):
+    score = random_score(activation, d=2, shape=(2,))
+    x = np.random.default_rng(2).normal(0.0, 2.0, (6, 2))
+    step = 1e-6
+    expected = sum(
+        (score(x + step * e, T_EVAL) - score(x - step * e, T_EVAL))[..., i] / (2 * step)
+        for i, e in enumerate(np.eye(2))
+    )
+    np.testing.assert_allclose(score.divergence(x, T_EVAL), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("law", [bimodal(3.0), raised_cosine()])
+def test_exact_score_and_divergence_are_derivatives_of_the_log_density(law):
+    score = ExactScore(law, SDE)
+    marginal = law.diffuse(1.0, float(SDE.std(0.3)))
+    x, step = np.linspace(-6, 6, 11), 1e-5
+    gradient = (marginal.log_density(x + step) - marginal.log_density(x - step)) / (2 * step)
+    np.testing.assert_allclose(score(x, 0.3), gradient, atol=1e-8)
+    slope = (score(x + step, 0.3) - score(x - step, 0.3)) / (2 * step)
+    np.testing.assert_allclose(score.divergence(x, 0.3), slope, atol=1e-8)
+
+
+def test_exact_divergence_in_the_plane_and_far_out():
+    law = GaussianMixture([0.3, 0.7], [[-1.0, 2.0], [2.0, 0.0]], [0.5, 1.0])
+    score, x, step = ExactScore(law, SDE), np.array([[0.4, -0.2], [2.0, 3.0]]), 1e-5
+    expected = sum(
+        (score(x + step * e, 0.2) - score(x - step * e, 0.2))[..., i] / (2 * step)
+        for i, e in enumerate(np.eye(2))
+    )
+    np.testing.assert_allclose(score.divergence(x, 0.2), expected, atol=1e-8)
+    # Far from both modes of equal width the curvature is that of one Gaussian, exactly.
+    one = bimodal(3.0).diffuse(1.0, 0.5)
+    assert one.score_divergence(1e6) == pytest.approx(-1.0 / 1.25, abs=1e-12)
+
+
+def test_bad_arguments_are_named():
+    features = random_score().features
+    with pytest.raises(ArgumentError, match="theta must have shape"):
+        RandomFeatureScore(features, np.zeros((3, 2, 40)))
+    with pytest.raises(ArgumentError, match="theta must be finite"):
+        RandomFeatureScore(features, np.full((1, 40), np.nan))
+    with pytest.raises(ArgumentError, match="x must be finite"):
+        random_score()(np.array([np.inf]), T_EVAL)
+    with pytest.raises(ArgumentError, match="last axis 2"):
+        random_score(d=2)(np.zeros((3, 4)), T_EVAL)

@@ -1,0 +1,214 @@
+"""`train_exact` end to end: against independent integration, and the laws of its front door."""
+
+import numpy as np
+import pytest
+from test_gradient_flow import by_matrix_exponential
+from test_quadratic import by_quadrature
+
+import rfdiff
+from rfdiff.diffusion.mixtures import GaussianMixture
+from rfdiff.diffusion.time_rules import graded_time_rule
+from rfdiff.loss.quadratic import QuadraticLoss
+
+TAU = np.logspace(0, 10, 41)
+
+
+@pytest.fixture(scope="module")
+def explicit():
+    """Return explicit data and features, and (G, C) assembled by adaptive quadrature."""
+    rng = np.random.default_rng(11)
+    sde = rfdiff.VESDE()
+    data = np.array([-2.5, -1.0, 0.4, 3.0])
+    features = rfdiff.RandomFeatures(
+        rng.standard_normal((6, 1)), rng.standard_normal((6, 2)), rfdiff.LogSigmaEmbedding(sde)
+    )
+    rule = graded_time_rule(1e-3, 1.0, 12)
+    law = GaussianMixture.from_points(data)
+    gram, cross = np.zeros((6, 6)), np.zeros((1, 6))
+    for t, weight in zip(rule.nodes, rule.weights, strict=True):
+        part = by_quadrature(law, sde, features, t)
+        lam = weight * sde.std(t) ** 2
+        gram += lam * part[0]
+        cross += lam * part[1]
+    return data, features, QuadraticLoss(0.5 * (gram + gram.T), cross, 1.0)
+
+
+@pytest.mark.parametrize("tau", [1.0, 1e2, 1e4, 1e6])
+def test_agrees_with_dense_integration_in_60_digits(explicit, tau):
+    data, features, quadratic = explicit
+    run = rfdiff.train_exact(tau, data=data, features=features, n_times=12)
+    expected = by_matrix_exponential(quadratic, np.zeros((1, 6)), tau)
+    assert np.abs(run.theta() - expected).max() < 1e-8 * max(1.0, np.abs(expected).max())
+
+
+def test_tau_infinity_is_least_squares_on_the_range(explicit):
+    data, features, quadratic = explicit
+    run = rfdiff.train_exact(np.inf, data=data, features=features, n_times=12)
+    solution = np.linalg.lstsq(quadratic.gram, quadratic.cross.T, rcond=None)[0].T
+    residual = run.theta() @ quadratic.gram - quadratic.cross
+    assert np.abs(residual).max() < 1e-12 * np.abs(quadratic.cross).max() + 1e-15
+    np.testing.assert_allclose(run.theta(), solution, rtol=1e-4)
+
+
+def test_time_axes_lead_and_a_scalar_gives_scalars():
+    run = rfdiff.train_exact(1e4, n=20, m=16, n_times=16)
+    assert run.theta().shape == (1, 16)
+    assert run.loss().shape == run.kl().shape == ()
+    assert isinstance(float(run.kl()), float)
+    tau = TAU[:6].reshape(2, 3)
+    assert run.theta(tau).shape == (2, 3, 1, 16)
+    assert run.kl(tau).shape == run.loss("population", tau).shape == (2, 3)
+    assert run.density(np.zeros((4, 2)), tau).shape == (2, 3, 4, 2)
+    np.testing.assert_allclose(run.kl(tau).value[1, 2], float(run.kl(tau[1, 2])), rtol=1e-12)
+
+
+def test_data_and_features_are_nested():
+    small = rfdiff.train_exact(1.0, n=30, m=20, n_times=4, noise_samples=1)
+    large = rfdiff.train_exact(1.0, n=90, m=50, n_times=4, noise_samples=3)
+    assert (large.data[:30] == small.data).all()
+    assert (large.features.W[:20] == small.features.W).all()
+    assert (large.features.U[:20] == small.features.U).all()
+    assert (large.problem.noise[:30, :1] == small.problem.noise).all()
+
+
+def test_the_seed_is_all_that_matters():
+    first, again, other = (rfdiff.train_exact(TAU, n=50, m=32, seed=s) for s in (1, 1, 2))
+    assert first.theta().tobytes() == again.theta().tobytes()
+    assert first.kl().value.tobytes() == again.kl().value.tobytes()
+    assert (first.data != other.data).all()
+
+
+def test_resuming_from_theta0_equals_one_run():
+    arguments = dict(n=40, m=24, n_times=32)
+    once = rfdiff.train_exact(3e4, **arguments)
+    half = rfdiff.train_exact(1e4, **arguments)
+    resumed = rfdiff.train_exact(2e4, theta0=half.theta(), **arguments)
+    np.testing.assert_allclose(resumed.theta(), once.theta(), rtol=1e-8)
+
+
+def test_population_training_needs_no_data_and_has_no_gap():
+    run = rfdiff.train_exact(TAU, population=True, m=512)
+    assert run.data is None
+    np.testing.assert_allclose(run.loss("train"), run.loss("population"), rtol=1e-9)
+    assert run.kl().value.min() < 0.05 < run.kl().value[0]
+
+
+def test_early_stopping_is_interior_and_the_curve_rises_after_it():
+    run = rfdiff.train_exact(TAU, n=30, m=256)
+    best = run.early_stopping()
+    assert best.at == "interior"
+    assert float(best.value) <= run.kl().value.min()
+    assert float(run.kl(1e10)) > 1.3 * float(best.value)
+    around = run.kl(best.tau * np.exp([-1e-2, 0.0, 1e-2])).value
+    assert around[1] == around.min()
+    assert run.early_stopping("population").quantity == "population loss"
+
+
+def test_noise_draws_train_towards_the_exact_expectation():
+    exact = rfdiff.train_exact(1e4, n=200, m=32, n_times=32)
+    gaps = [
+        np.linalg.norm(
+            rfdiff.train_exact(1e4, n=200, m=32, n_times=32, noise_samples=k).theta()
+            - exact.theta()
+        )
+        for k in (1, 100)
+    ]
+    # A hundredfold of draws is a tenfold smaller error; a factor 3 allows for luck.
+    assert gaps[1] < gaps[0] / 3.0
+
+
+def test_certified_error_covers_the_time_rule():
+    run = rfdiff.train_exact(np.array([1e4, 1e6]), n=30, m=64, n_times=32)
+    certified = run.kl(certify=True)
+    reference = rfdiff.train_exact(run.tau, n=30, m=64, n_times=512).kl()
+    assert (np.abs(certified.value - reference.value) <= 2.0 * certified.error).all()
+    assert (certified.error > run.kl().error).all()
+    assert certified.error_covers == "quadrature and time rule"
+
+
+def test_standardised_data_report_in_their_own_units():
+    x = 70.0 + 12.0 * rfdiff.bimodal(1.5, std=0.5).sample(120, np.random.default_rng(0))[:, 0]
+    run = rfdiff.train_exact(np.array([1e4, 1e6]), data=x, held_out=0.25, m=64)
+    low, high = run.default_domain()
+    grid = np.linspace(low, high, 4001)
+    mass = np.trapezoid(run.density(grid), grid, axis=-1)
+    np.testing.assert_allclose(mass, 1.0, atol=1e-3)
+    held_out = run.problem.held_out[:, 0]
+    assert len(held_out) == 30
+    assert set(held_out) | set(run.data[:, 0]) == set(x)
+    direct = -run.log_density(held_out).mean(axis=-1)
+    np.testing.assert_allclose(run.nll().value, direct, rtol=1e-10)
+    # Affine data give the affine image of the same run.
+    scaled = rfdiff.train_exact(run.tau, data=x / 1000.0, held_out=0.25, m=64)
+    np.testing.assert_allclose(scaled.nll().value, run.nll().value - np.log(1000.0), rtol=1e-7)
+    step = 1e-4
+    slope = (run.log_density(60.0 + step, 1e6) - run.log_density(60.0 - step, 1e6)) / (2 * step)
+    assert slope == pytest.approx(float(run.score(60.0, run.default_time, 1e6)), rel=1e-5)
+
+
+def test_units_are_the_datas_with_explicit_features_or_a_known_target(explicit):
+    data, features, _ = explicit
+    assert rfdiff.train_exact(1.0, data=data, features=features).problem.units.scale == 1.0
+    known = rfdiff.train_exact(1.0, data=data, target=rfdiff.bimodal(), m=8)
+    assert known.problem.units.scale == 1.0
+    assert rfdiff.train_exact(1.0, data=data, m=8).problem.units.scale != 1.0
+    assert rfdiff.train_exact(1.0, data=data, m=8, standardise=False).problem.units.scale == 1.0
+
+
+def test_compact_target_is_compared_on_its_support():
+    run = rfdiff.train_exact(TAU, target=rfdiff.raised_cosine(0.0, 3.0), n=300, m=128)
+    assert run.default_domain() == (-3.0, 3.0)
+    assert float(run.early_stopping().value) < 0.05
+
+
+def test_kl_on_the_line_reports_what_cannot_be_normalised():
+    run = rfdiff.train_exact(np.array([0.0, 1e6]), n=100, m=64)
+    line = run.kl(domain=np.inf)
+    assert np.isinf(line.value[0])  # the zero score is flat: no density on the line
+
+
+def test_kl_against_the_marginal_is_smaller_than_against_p0():
+    # The learned score targets p_t: with plenty of data it must be nearer to it.
+    run = rfdiff.train_exact(1e8, population=True, m=256)
+    assert float(run.kl(against="pt", t=0.2)) < float(run.kl(against="p0", t=0.2))
+
+
+@pytest.mark.parametrize("activation", ["swish", "tanh"])
+def test_smooth_activations_train_too(activation):
+    run = rfdiff.train_exact(TAU, n=50, m=24, n_times=24, activation=activation)
+    assert float(run.early_stopping().value) < float(run.kl(0.0))
+
+
+def test_save_and_load_give_the_same_run(tmp_path):
+    run = rfdiff.train_exact(TAU, n=50, m=24, n_times=16, noise_samples=2, seed=5)
+    path = tmp_path / "run.npz"
+    run.save(path)
+    again = rfdiff.load(path)
+    assert again.kl().value.tobytes() == run.kl().value.tobytes()
+    assert again.loss("population").tobytes() == run.loss("population").tobytes()
+    assert repr(again) == repr(run)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_load_refuses_what_is_not_a_run(tmp_path):
+    (tmp_path / "text.npz").write_text("not an archive")
+    with pytest.raises(rfdiff.DataFileError, match="not a run saved by rfdiff"):
+        rfdiff.load(tmp_path / "text.npz")
+    with pytest.raises(rfdiff.DataFileError, match="no such file"):
+        rfdiff.load(tmp_path / "absent.npz")
+    np.savez(tmp_path / "other.npz", x=np.ones(3))
+    with pytest.raises(rfdiff.DataFileError, match="not a run saved by rfdiff"):
+        rfdiff.load(tmp_path / "other.npz")
+
+
+def test_save_refuses_callables(tmp_path):
+    run = rfdiff.train_exact(1.0, n=5, m=4, weighting=lambda t: t)
+    with pytest.raises(rfdiff.ArgumentError, match="cannot be saved"):
+        run.save(tmp_path / "run.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_repr_is_short():
+    assert repr(rfdiff.train_exact(n=10, m=8, n_times=4)) == (
+        "<TrainedFlow 2-component mixture, n=10, m=8, 201 times, τ = 1 … 1e+10>"
+    )

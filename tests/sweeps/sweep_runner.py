@@ -1,0 +1,34 @@
+"""A runner in a process of its own, for tests that kill it: STORE EVALUATE JOBS N_VALUES SEEDS."""
+
+import sys
+
+import sweep_points
+
+from rfdiff.sweeps import prepare_store, run_store
+from rfdiff.sweeps.running.executors import Processes
+from rfdiff.sweeps.running.progress import Progress
+
+
+class Acknowledging(Progress):
+    """Logs each point once the store has confirmed it."""
+
+    def advance(self, identity, work, *, failed=False):
+        sweep_points.log(f"{'failed' if failed else 'ack'} {identity}")
+
+
+def main(store, evaluate, jobs, n_values, seeds, extend="no"):
+    """Run, and return as the command line does."""
+    grid = sweep_points.grid([int(n) for n in n_values.split(",")], seeds=int(seeds))
+    with prepare_store(store, sweep_points.RECIPE, grid, extend=extend == "extend") as opened:
+        summary = run_store(
+            opened,
+            Processes(int(jobs)),
+            getattr(sweep_points, evaluate),
+            retries=5,
+            progress=Acknowledging(quiet=True),
+        )
+    return 130 if summary.interrupted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,208 @@
+"""Infinite width: kernels by Monte Carlo, two routes to one limit, and finite m at m^{−1/2}."""
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from rfdiff.diffusion.mixtures import bimodal
+from rfdiff.diffusion.sde import VESDE, VPSDE
+from rfdiff.diffusion.time_rules import graded_time_rule
+from rfdiff.model.features import LogSigmaEmbedding, draw_features
+from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel, limit_kernel
+from rfdiff.runs.train_exact import train_exact
+from rfdiff.support.errors import ArgumentError
+from rfdiff.theory.infinite_width import limit_kl
+from rfdiff.training.kernel_limit import kernel_limit
+from rfdiff.training.wide_limit import spread_features, wide_limit
+
+SDE = VESDE()
+EMBEDDING = LogSigmaEmbedding(SDE)
+LAW = bimodal(3.0)
+
+
+def points(rng, k):
+    return rng.standard_normal((k, 3)) * np.array([3.0, 1.0, 2.0])
+
+
+class TestKernels:
+    @pytest.mark.parametrize(
+        ("kernel", "act"), [(ArcCosineKernel(), "relu"), (ArcSineKernel(), "erf")]
+    )
+    def test_against_quadrature_in_polar_angle(self, kernel, act):
+        """In the plane of z and z', v is N(0, I/3): E over a direction and a radius."""
+        rng = np.random.default_rng(0)
+        for z, other in zip(points(rng, 3), points(rng, 3), strict=True):
+            a, b = np.linalg.norm(z) / np.sqrt(3.0), np.linalg.norm(other) / np.sqrt(3.0)
+            cosine = float(z @ other) / (3.0 * a * b)
+            c, s = b * cosine, b * np.sqrt(1.0 - cosine**2)
+            if act == "relu":
+                # E[r²] = 2 and the direction is uniform.
+                value, _ = quad(
+                    lambda u, a=a, c=c, s=s: (
+                        2.0
+                        * max(a * np.cos(u), 0.0)
+                        * max(c * np.cos(u) + s * np.sin(u), 0.0)
+                        / (2.0 * np.pi)
+                    ),
+                    -np.pi,
+                    np.pi,
+                    points=[-np.pi / 2, np.pi / 2, np.arccos(cosine) - np.pi / 2],
+                    epsabs=1e-12,
+                )
+            else:
+                value = float(
+                    mpmath.quad(
+                        lambda x, a=a, c=c, s=s: (
+                            mpmath.npdf(x)
+                            * mpmath.erf(a * x)
+                            * mpmath.erf(c * x / mpmath.sqrt(1 + 2 * s * s))
+                        ),
+                        [-9, -3, 0, 3, 9],
+                    )
+                )
+            assert kernel(z[None], other[None])[0, 0] == pytest.approx(value, rel=1e-8)
+
+    @pytest.mark.parametrize("kernel", [ArcCosineKernel(), ArcSineKernel()])
+    def test_derivative_is_the_slope(self, kernel):
+        rng = np.random.default_rng(1)
+        z, other, step = points(rng, 5), points(rng, 7), np.array([1e-5, 0.0, 0.0])
+        slope = (kernel(z + step, other) - kernel(z - step, other)) / 2e-5
+        assert np.allclose(kernel.derivative(z, other), slope, atol=1e-8)
+
+    def test_aligned_and_zero_vectors(self):
+        z = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+        values = ArcCosineKernel()(z, 2.0 * z)
+        assert values[0, 0] == pytest.approx(14.0 / 3.0, rel=1e-14)
+        assert (values[1] == 0).all()
+
+    @pytest.mark.parametrize(
+        ("features", "activation"), [("l1", "relu"), ("torch", "relu"), ("gaussian", "tanh")]
+    )
+    def test_laws_without_a_kernel_are_refused(self, features, activation):
+        with pytest.raises(ArgumentError, match="have no closed-form kernel"):
+            limit_kernel(features, activation)
+        with pytest.raises(ArgumentError, match="have no closed-form kernel"):
+            kernel_limit(LAW, SDE, EMBEDDING, features=features, activation=activation)
+
+    def test_unknown_names(self):
+        with pytest.raises(ArgumentError, match="features must be one of"):
+            limit_kernel("cauchy")
+
+
+@pytest.fixture(scope="module")
+def limit():
+    return kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
+
+
+class TestKernelFlow:
+    def test_starts_at_the_score_norm_and_falls(self, limit):
+        loss = limit.loss(np.array([0.0, 1e2, 1e4, 1e6]))
+        assert loss.value[0] == pytest.approx(limit.fine.score_norm, rel=1e-12)
+        assert (np.diff(loss.value) < 0).all()
+
+    def test_loss_is_the_loss_of_its_score(self, limit):
+        """The eigenbasis against scores at the nodes, squared and summed, to rounding."""
+        nodes = limit.fine.nodes
+        weights = nodes.weights * SDE.std(nodes.t) ** 2
+        # What the nodes miss of E‖∇log p‖² the loss counts as not learned.
+        unseen = limit.fine.score_norm - weights @ nodes.score**2
+        assert 0.0 <= unseen < 1e-6 * limit.fine.score_norm
+        for tau in (1e2, 1e5):
+            direct = weights @ (limit.fine.at_nodes(tau) - nodes.score) ** 2
+            assert limit.fine.loss(tau) == pytest.approx(direct + unseen, rel=1e-12)
+
+    @pytest.mark.parametrize("tau", [1e2, 1e4, 1e6])
+    def test_score_passes_through_its_nodes(self, limit, tau):
+        """The flow knows √ω s to rounding; s itself has lost what 1/√ω multiplies."""
+        nodes = limit.fine.nodes
+        root = np.sqrt(nodes.weights) * SDE.std(nodes.t)
+        at, score = limit.fine.at_nodes(tau), np.empty(len(nodes))
+        for t in np.unique(nodes.t):
+            score[nodes.t == t] = limit.fine.score(nodes.x[nodes.t == t], float(t), tau)
+        off = np.abs(score - at)
+        assert (root * off).max() < 2e-8 * np.abs(root * at).max()
+        assert off[np.abs(nodes.x) < 6.0].max() < 5e-6
+
+    def test_divergence_is_the_slope(self, limit):
+        x, h = np.array([-2.0, 0.3, 4.0]), 1e-5
+        slope = limit.fine.score(x + h, 0.2, 1e4) - limit.fine.score(x - h, 0.2, 1e4)
+        assert np.allclose(limit.fine.divergence(x, 0.2, 1e4), slope / (2 * h), atol=1e-6)
+
+    def test_two_routes_agree_within_their_errors(self):
+        """Function space on nodes against a wide model of evenly spread features."""
+        tau, x = np.array([1e2, 1e4]), np.linspace(-6, 6, 41)
+        kernel = kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
+        rule = graded_time_rule(1e-3, 1.0, 16)
+        wide = wide_limit(LAW, SDE, EMBEDDING, rule, features="gaussian", m=1024)
+        a, b = kernel.score(x, 0.2, tau), wide.score(x, 0.2, tau)
+        size = np.abs(a.value).max()
+        assert np.abs(a.value - b.value).max() < 5e-3 * size
+        assert (np.abs(a.value - b.value) <= a.error + b.error).all()
+        a, b = kernel.loss(tau), wide.loss(tau)
+        assert (np.abs(a.value - b.value) <= a.error + b.error).all()
+
+    def test_arrays_equal_loops(self, limit):
+        tau = np.array([[0.0, 1e3], [1e5, 1e7]])
+        loop = [[float(limit.fine.loss(one)) for one in row] for row in tau]
+        assert np.allclose(limit.fine.loss(tau), loop, rtol=1e-13)
+
+    @pytest.mark.parametrize("name", ["n_times", "n_panels"])
+    def test_odd_sizes(self, name):
+        with pytest.raises(ArgumentError, match=f"{name} must be a multiple of 4, got 7"):
+            kernel_limit(LAW, SDE, EMBEDDING, **{name: 7})
+
+
+class TestFiniteWidth:
+    def test_spread_features_beat_random_ones(self):
+        z = np.concatenate(
+            [np.linspace(-6, 6, 9)[:, None], EMBEDDING(np.linspace(0.1, 1.0, 9))], axis=1
+        )
+        exact = ArcCosineKernel()(z, z)
+
+        def error(features):
+            h = np.maximum(z @ np.concatenate([features.W, features.U], axis=1).T, 0.0)
+            return np.abs(h @ h.T / features.width - exact).max()
+
+        spread = error(spread_features("gaussian", 1024, EMBEDDING))
+        random = error(draw_features("gaussian", 1024, EMBEDDING, seed=0))
+        assert spread < 0.02 * random
+
+    @pytest.mark.parametrize("law", ["l1", "torch"])
+    def test_wide_limit_is_within_its_error(self, law):
+        rule, tau = graded_time_rule(1e-3, 1.0, 32), np.array([1e2, 1e4])
+        sde = VPSDE()
+        embedding = LogSigmaEmbedding(sde)
+        small = wide_limit(LAW, sde, embedding, rule, features=law, m=256).loss(tau)
+        large = wide_limit(LAW, sde, embedding, rule, features=law, m=1024).loss(tau)
+        assert (np.abs(small.value - large.value) <= small.error + large.error).all()
+
+    def test_odd_widths_are_refused(self):
+        with pytest.raises(ArgumentError, match="m must be a multiple of 4, got 7"):
+            wide_limit(LAW, SDE, EMBEDDING, graded_time_rule(1e-3, 1.0, 8), m=7)
+
+
+class TestLimitKL:
+    TAU = np.array([1e2, 1e4, 1e6])
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def ideal(cls):
+        rule = graded_time_rule(1e-3, 1.0, 32)
+        limits = [wide_limit(LAW, SDE, EMBEDDING, rule, m=m) for m in (256, 1024)]
+        return [limit_kl(limit, LAW, cls.TAU, domain=(-10.0, 10.0)) for limit in limits]
+
+    def test_it_is_within_its_error(self, ideal):
+        small, large = ideal
+        assert (np.abs(small.value - large.value) <= small.error + large.error).all()
+        assert (large.error < small.error).all()
+
+    def test_finite_width_approaches_it(self, ideal):
+        """Mean distance over eight draws, 16 and 1024 features: at least half of m^{−1/2}."""
+        off = np.empty((8, 2, len(self.TAU)))
+        for seed in range(8):
+            for k, m in enumerate((16, 1024)):
+                run = train_exact(self.TAU, m=m, seed=seed, population=True, n_times=32)
+                off[seed, k] = np.abs(run.kl(domain=(-10, 10)).value - ideal[1].value)
+        few, many = off.mean(axis=0)
+        assert (many < few / 4.0).all()
