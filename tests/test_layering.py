@@ -18,7 +18,7 @@ DOORS = {"__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed"
 OWNERS = {"matplotlib": "plotting", "numba": "_kernels"}
 
 # Entries of a room, and lines of a module, at the most.
-MOST_ENTRIES, MOST_LINES = 12, 400
+MOST_ENTRIES, MOST_LINES = 12, 510
 
 
 def table():
@@ -153,19 +153,26 @@ def test_no_cycles():
     assert cycles(load()) == []
 
 
+BACK = "diffusion.sde imports runs.files from runs/, a room below diffusion/"
+ROOT_IMPORT = "diffusion.sde imports from the package root"
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        ("from ..runs.files import x", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
-        ("import rfdiff.runs.files", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
-        ("def f():\n    from ..runs import files", "diffusion.sde imports runs.files from runs/, a room below diffusion/"),
-        ("import rfdiff", "diffusion.sde imports from the package root"),
-        ("from rfdiff import VESDE", "diffusion.sde imports from the package root"),
-        ("from .. import VESDE", "diffusion.sde imports from the package root"),
-        ("import matplotlib.figure", "diffusion.sde imports matplotlib.figure, which only plotting may"),
+        ("from ..runs.files import x", BACK),
+        ("import rfdiff.runs.files", BACK),
+        ("def f():\n    from ..runs import files", BACK),
+        ("import rfdiff", ROOT_IMPORT),
+        ("from rfdiff import VESDE", ROOT_IMPORT),
+        ("from .. import VESDE", ROOT_IMPORT),
+        (
+            "import matplotlib.axes",
+            "diffusion.sde imports matplotlib.axes, which only plotting may",
+        ),
         ("from numba import njit", "diffusion.sde imports numba, which only _kernels may"),
     ],
-)  # fmt: skip
+)
 def test_the_rules_bite(tmp_path, source, sentence):
     for room in ("diffusion", "runs"):
         (tmp_path / room).mkdir()

@@ -1,4 +1,4 @@
-"""What KL curves of the two transported densities cost, against LAPACK, and their estimated errors."""
+"""What KL curves of the transported densities cost against LAPACK, and their estimated errors."""
 
 import time
 from collections.abc import Callable

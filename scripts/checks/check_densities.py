@@ -8,7 +8,8 @@ error control with the package's own quadrature; under the probability flow at T
 SDE at t. Prints one line a case and kind; the exit status says whether fewer than 95 in 100 true
 errors of some kind were within their estimates.
 
-    python scripts/checks/check_densities.py [probability-flow] [reverse-sde] [--cases 100] [--kinds kl]
+    python scripts/checks/check_densities.py [probability-flow] [reverse-sde] [--cases 100]
+        [--kinds kl]
 """
 
 import argparse

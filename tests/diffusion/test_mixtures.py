@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from rfdiff import mixtures
+from rfdiff.diffusion import mixtures
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.support.errors import ArgumentError
 

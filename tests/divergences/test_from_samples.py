@@ -6,10 +6,10 @@ from scipy import stats
 from scipy.special import rel_entr
 
 import rfdiff
-from rfdiff import bootstrap
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.from_samples import KINDS, sample_divergence
+from rfdiff.numerics import bootstrap
 from rfdiff.support.errors import ArgumentError
 from rfdiff.support.random import stream
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, quad_vec
 
-from rfdiff import atoms
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
+from rfdiff.loss import atoms
 from rfdiff.loss.quadratic import (
     denoising_quadratic,
     noise_draw_quadratic,

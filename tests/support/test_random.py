@@ -8,7 +8,8 @@ import pytest
 from rfdiff.support.errors import ArgumentError
 from rfdiff.support.random import STREAMS, check_seed, stream
 
-# python -c "from rfdiff.support.random import *; print({n: stream(2023, n).random() for n in STREAMS})"
+# python -c "from rfdiff.support.random import *
+# print({n: stream(2023, n).random() for n in STREAMS})"
 GOLDEN = {
     "data": 0.4622306733470348,
     "features": 0.0544376143562465,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfdiff import validation as v
+from rfdiff.support import validation as v
 from rfdiff.support.errors import (
     AccuracyWarning,
     ArgumentError,

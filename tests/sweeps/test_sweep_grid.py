@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from rfdiff import features, sde
+from rfdiff.diffusion import sde
+from rfdiff.model import features
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError, DataFileError
-from rfdiff.sweeps import AXES, OBSERVABLES, Grid, Recipe, axes, canonical_json, point_id
+from rfdiff.sweeps import AXES, OBSERVABLES, Grid, Recipe, canonical_json, point_id
 from rfdiff.sweeps.measuring.observables import MEASURES
+from rfdiff.sweeps.points import axes
 from rfdiff.sweeps.points.problem import check_points, make_sde, make_target, training_arguments
 from rfdiff.sweeps.points.schedule import cost, in_order, parse_shard, shard_of
 from rfdiff.sweeps.points.sweep_file import SweepFile, read_toml

@@ -18,7 +18,8 @@ from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VPSDE
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, SchedulerError
-from rfdiff.sweeps import OBSERVABLES, Grid, Recipe, Store, run_sweep, sharing
+from rfdiff.sweeps import OBSERVABLES, Grid, Recipe, Store, run_sweep
+from rfdiff.sweeps.measuring import sharing
 from rfdiff.sweeps.measuring.evaluate import evaluate_point
 from rfdiff.sweeps.measuring.recipe import DEFAULT_OBSERVABLES
 from rfdiff.sweeps.running.executors.dask import Distributed

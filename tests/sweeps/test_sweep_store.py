@@ -18,17 +18,9 @@ from sweep_points import RECIPE, grid, light, table_of, undisturbed
 
 from rfdiff.cli import main
 from rfdiff.support.errors import ArgumentError, StoreError
-from rfdiff.sweeps import (
-    Recipe,
-    Store,
-    database,
-    merge_stores,
-    point_id,
-    prepare_store,
-    preparing,
-    read_table,
-)
+from rfdiff.sweeps import Recipe, Store, merge_stores, point_id, prepare_store, read_table
 from rfdiff.sweeps.measuring.result import Result, pack, unpack
+from rfdiff.sweeps.store import database, preparing
 from rfdiff.sweeps.store.integrity import check_pages, find_faults
 from rfdiff.sweeps.store.migrations import MIGRATIONS, migrate, version
 
