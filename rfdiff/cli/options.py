@@ -72,7 +72,7 @@ def number(text: str) -> float:
 
 
 def numbers(name: str) -> Callable[[str], FloatArray]:
-    """Return a converter of the shell's number grammar (`rfdiff.support.ranges`) for the option `name`."""
+    """Return a converter of the shell's number grammar (`support.ranges`) for an option."""
 
     def convert(text: str) -> FloatArray:
         try:
