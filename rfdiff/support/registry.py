@@ -1,0 +1,43 @@
+"""Names and what they stand for: each room registers its own laws, processes, activations, …"""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from .validation import one_of
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """A mapping from names to what they stand for, whose unknown names are errors of an argument.
+
+    Args:
+        argument: the argument that takes the names, as error messages call it.
+        entries: the names, in the order in which messages and help list them.
+
+    Raises:
+        ArgumentError: on a look-up, naming the argument, the value and the known names.
+
+    >>> colours = Registry("colour", {"red": 0xFF0000, "green": 0x00FF00})
+    >>> colours["green"], list(colours)
+    (65280, ['red', 'green'])
+    >>> colours["gren"]
+    Traceback (most recent call last):
+    rfdiff.support.errors.ArgumentError: colour must be one of 'red', 'green', got 'gren'
+    """
+
+    def __init__(self, argument: str, entries: Mapping[str, T]) -> None:
+        self.argument = argument
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> T:
+        return self._entries[one_of(self.argument, name, self._entries)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
