@@ -14,12 +14,10 @@ from ..diffusion.targets import Target
 from ..loss.quadratic import Weighting
 from ..model.features import RandomFeatures
 from ..support.random import check_seed
-from ..support.validation import memory, one_of, training_times
+from ..support.validation import memory, training_times
 from ..training.setup import make_problem
 from .persistence import load_run
 from .trained_flow import TrainedFlow, solve
-
-SOLVERS = ("auto", "dense")
 
 
 def train_exact(
@@ -43,7 +41,6 @@ def train_exact(
     theta0: ArrayLike | str | None = None,
     held_out: float = 0.0,
     standardise: bool | None = None,
-    method: str = "auto",
 ) -> "TrainedFlow":
     """Train a random-feature diffusion model exactly, at all training times τ at once.
 
@@ -73,7 +70,6 @@ def train_exact(
         standardise: train on data scaled to mean 0 and standard deviation 1; results stay in
             the data's own units. Default: yes for data of unknown law with features drawn by
             name; no with a known target or explicit features, which fix the units.
-        method: "dense", the eigendecomposition; "auto" is that too.
 
     Returns:
         The trained flow.
@@ -88,7 +84,6 @@ def train_exact(
     ((3, 1, 64), (3,))
     """
     tau = np.logspace(0, 10, 201) if tau is None else training_times("tau", tau)
-    one_of("method", method, SOLVERS)
     problem = make_problem(
         target=target,
         data=data,

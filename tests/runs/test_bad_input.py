@@ -57,7 +57,6 @@ PYTHON = {
     "embedding": (lambda: train_exact(embedding="sine"), "embedding must be one of 'log-sigma'"),
     "activation": (lambda: train_exact(activation="gelu"), "activation must be one of 'relu'"),
     "weighting": (lambda: train_exact(weighting="flat"), "weighting must be one of 'variance'"),
-    "method": (lambda: train_exact(method="magic"), "method must be one of 'auto'"),
     "method of kl": (
         lambda: train_exact(1.0, n=4, m=4).kl(method="magic"), "method must be one of 'score-int"
     ),
