@@ -1,41 +1,133 @@
-"""Units of data: training happens on a standardised scale, results are in the data's own."""
+"""Units: training happens on a standardised scale, results are in the data's own units.
+
+`Units` is the only place that shifts and scales. What leaves a run has passed one of its methods.
+Losses, θ(τ), the features' weights, the process and its noise σ_t stay in units of training: a
+loss of standardised data says how well their scores are learned whatever unit they came in.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..diffusion.law_on_domain import Domain
+from ..diffusion.mixtures import GaussianMixture
 from ..support.errors import ArgumentError
-from ..support.validation import FloatArray
+from ..support.validation import FloatArray, finite_array, positive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Units:
-    """x = shift + scale·u, with x in the data's own units and u in training's.
+    """x = shift + scale·u, with x in the data's own units [x] and u in training's.
+
+    A density of u in d dimensions is that of x times scaleᵈ, a score of u that of x times scale.
+
+    Args:
+        shift: one number, or one for each dimension, (d,), in [x].
+        scale: one positive number in [x] for all dimensions.
 
     >>> units = Units(2.0, 4.0)
     >>> float(units.to_training(10.0)), float(units.to_own(2.0))
     (2.0, 10.0)
+    >>> units.domain_to_training((-2.0, 10.0)), float(units.length_to_own(0.5))
+    ((-1.0, 2.0), 2.0)
+    >>> float(units.score_to_own(1.0)), float(units.score_divergence_to_own(1.0))
+    (0.25, 0.0625)
     """
 
-    shift: float = 0.0
+    shift: float | FloatArray = 0.0
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        shift = finite_array("shift", self.shift)
+        if shift.ndim > 1:
+            raise ArgumentError(f"shift must be a number or (d,), got shape {shift.shape}")
+        object.__setattr__(self, "shift", shift if shift.ndim else float(shift))
+        object.__setattr__(self, "scale", positive("scale", self.scale))
 
     @classmethod
     def standardising(cls, data: FloatArray) -> "Units":
-        """Return the units in which data (n, 1) have mean 0 and standard deviation 1."""
-        scale = float(data.std())
+        """Return the units in which data (n, d) have mean 0 and mean square d.
+
+        One scale serves all dimensions, the root mean square of their standard deviations: a
+        scale for each would change the shape of the noise.
+
+        Raises:
+            ArgumentError: all points are equal.
+
+        >>> units = Units.standardising(np.array([[0.0, 1.0], [6.0, 9.0]]))
+        >>> units.shift, round(units.scale ** 2, 12)  # the variances are 9 and 16
+        (array([3., 5.]), 12.5)
+        """
+        columns = data.T
+        scale = float(np.sqrt(np.mean([column.std() ** 2 for column in columns])))
         if scale == 0.0:
             raise ArgumentError(
                 "data must not all be equal to be standardised, got "
-                f"{len(data)} copies of {float(data[0, 0]):g}; pass standardise=False"
+                f"{len(data)} copies of {', '.join(f'{x:g}' for x in data[0])}; "
+                "pass standardise=False"
             )
-        return cls(float(data.mean()), scale)
+        means = np.array([column.mean() for column in columns])
+        return cls(means if len(means) > 1 else float(means[0]), scale)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether training happens in the data's own units: nothing changes on the way."""
+        return self.scale == 1.0 and not np.any(self.shift)
 
     def to_training(self, x: ArrayLike) -> FloatArray:
-        """Return u = (x − shift)/scale."""
-        return (np.asarray(x, dtype=np.float64) - self.shift) / self.scale
+        """Return points u = (x − shift)/scale, in the shape of x."""
+        return np.asarray((np.asarray(x, dtype=np.float64) - self.shift) / self.scale)
 
     def to_own(self, u: ArrayLike) -> FloatArray:
-        """Return x = shift + scale·u."""
-        return self.shift + self.scale * np.asarray(u, dtype=np.float64)
+        """Return points or samples x = shift + scale·u, in the shape of u."""
+        return np.asarray(self.shift + self.scale * np.asarray(u, dtype=np.float64))
+
+    def domain_to_training(self, domain: Domain) -> Domain:
+        """Return an interval (a, b) of the line in units of training; the line stays the line."""
+        low, high = self.to_training(domain)
+        return float(low), float(high)
+
+    def domain_to_own(self, domain: Domain) -> Domain:
+        """Return an interval (a, b) of the line in the data's units; the line stays the line."""
+        low, high = self.to_own(domain)
+        return float(low), float(high)
+
+    def law_to_training(self, law: GaussianMixture) -> GaussianMixture:
+        """Return the law of u, where x has the law given.
+
+        >>> law = Units(2.0, 4.0).law_to_training(GaussianMixture([1.0], [[10.0]], 2.0))
+        >>> float(law.means[0, 0]), float(law.stds[0])
+        (2.0, 0.5)
+        """
+        means, stds = self.to_training(law.means), law.stds / self.scale
+        return GaussianMixture(law.weights, means, stds)
+
+    def length_to_training(self, length: ArrayLike) -> FloatArray:
+        """Return distances and standard deviations in units of training."""
+        return np.asarray(length, dtype=np.float64) / self.scale
+
+    def length_to_own(self, length: ArrayLike) -> FloatArray:
+        """Return distances and standard deviations in the data's units."""
+        return np.asarray(length, dtype=np.float64) * self.scale
+
+    def score_to_own(self, score: ArrayLike) -> FloatArray:
+        """Return ∇ₓ log p from ∇ᵤ log p."""
+        return np.asarray(score, dtype=np.float64) / self.scale
+
+    def score_divergence_to_own(self, divergence: ArrayLike) -> FloatArray:
+        """Return ∇ₓ·s from ∇ᵤ·s of a score."""
+        return np.asarray(divergence, dtype=np.float64) / self.scale**2
+
+    def log_density_to_own(self, log_density: ArrayLike, dimension: int = 1) -> FloatArray:
+        """Return log p(x) = log p(u) − d log(scale), in nats.
+
+        Args:
+            log_density: log p(u), of any shape.
+            dimension: d, the dimension of u.
+
+        >>> float(Units(0.0, np.e).log_density_to_own(0.0, dimension=3))
+        -3.0
+        """
+        log_density = np.asarray(log_density, dtype=np.float64)
+        return np.asarray(log_density - dimension * np.log(self.scale))

@@ -33,5 +33,5 @@ def default_domain(problem: TrainingProblem, t: float) -> Domain:
         return target.support
     known = [points for points in (problem.data, problem.held_out) if points is not None]
     centres = target.means if target is not None else np.concatenate(known)
-    reach = _DOMAIN_WIDTHS * float(problem.sde.std(t)) * problem.units.scale
+    reach = float(problem.units.length_to_own(_DOMAIN_WIDTHS * float(problem.sde.std(t))))
     return float(centres.min() - reach), float(centres.max() + reach)
