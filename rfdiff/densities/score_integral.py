@@ -78,7 +78,7 @@ class ScoreIntegralDensity:
     @cached_property
     def log_normalizer(self) -> Estimate:
         """Log Z of exp(∫_{x₀}^x s), x₀ the middle of the domain (0 on the line): shape (…)."""
-        value, error = self._potential.log_partition(self.score.rows)
+        value, error = self._potential.log_partition(self.score.flat_theta)
         return Estimate(value.reshape(self.shape), error.reshape(self.shape))
 
     @property
@@ -101,9 +101,9 @@ class ScoreIntegralDensity:
         x = np.asarray(x, dtype=np.float64)
         flat = x.ravel()
         inside = (flat >= self.domain[0]) & (flat <= self.domain[1])
-        out = np.full((len(self.score.rows), flat.size), -np.inf)
+        out = np.full((len(self.score.flat_theta), flat.size), -np.inf)
         if inside.any():
-            values = self._potential.evaluate(self.score.rows, flat[inside])
+            values = self._potential.evaluate(self.score.flat_theta, flat[inside])
             out[:, inside] = values - self.log_normalizer.value.reshape(-1, 1)
         return out.reshape(self.shape + x.shape)
 
@@ -118,7 +118,7 @@ class ScoreIntegralDensity:
         any law with `log_density` and `domain()`.
         """
         mean, error = self._potential.moments(Reference(law, self.domain))
-        rows = self.score.rows
+        rows = self.score.flat_theta
         value = (rows @ mean).reshape(self.shape) - self.log_normalizer.value
         slack = error + _DOT_ROUNDING * np.abs(mean)
         spread = np.concatenate(

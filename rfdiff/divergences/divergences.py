@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..densities.learned_density import LearnedDensity
-from ..densities.probability_flow.characteristics import is_rectified
 from ..densities.probability_flow.density import ProbabilityFlowDensity
 from ..densities.score_integral import ScoreIntegralDensity
 from ..diffusion.law_on_domain import Domain, Reference, parse_domain
 from ..diffusion.mixtures import GaussianMixture
+from ..model.score import is_piecewise_linear
 from ..numerics.panels import Panels
 from ..support.errors import AccuracyWarning, ArgumentError
 from ..support.estimate import Estimate
@@ -209,7 +209,7 @@ def fisher_divergence(
     learned = _on_domain(learned, domain)
     if isinstance(learned, ScoreIntegralDensity):
         return _fisher_of_score(law, learned)
-    if isinstance(learned, ProbabilityFlowDensity) and is_rectified(learned.score):
+    if isinstance(learned, ProbabilityFlowDensity) and is_piecewise_linear(learned.score):
         return _estimate(learned, *flow_fisher(law, learned))
     return _fisher_of_density(law, learned)
 

@@ -16,13 +16,13 @@ from functools import cached_property
 
 import numpy as np
 
-from ..densities.probability_flow.characteristics import RectifiedCharacteristics, is_rectified
+from ..densities.probability_flow.characteristics import RectifiedCharacteristics
 from ..densities.probability_flow.density import ProbabilityFlowDensity
 from ..densities.probability_flow.kink_contacts import kink_contacts
 from ..diffusion.law_on_domain import Reference, adaptive_panels
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.time_grids import time_grid
-from ..model.potential import kinks
+from ..model.score import is_piecewise_linear
 from ..numerics.panels import Panels
 from ..support.errors import AccuracyWarning, ArgumentError
 from ..support.validation import FloatArray
@@ -71,7 +71,7 @@ class FlowSlope:
     def flow(self) -> RectifiedCharacteristics:
         """The characteristics."""
         score = self.learned.score
-        if not is_rectified(score):
+        if not is_piecewise_linear(score):
             raise ArgumentError("score must be one of ReLU features in one dimension")
         return RectifiedCharacteristics(score, self.learned.sde)
 
@@ -83,7 +83,7 @@ class FlowSlope:
         """
         learned = self.learned
         ends = np.array([learned.t, learned.sde.T])
-        at_start, at_end = kinks(self.flow.score.features, ends)
+        at_start, at_end = self.flow.score.features.kinks(ends)
         times = time_grid("log", learned.sde, learned.t, n_steps)
         points = np.append(learned.start_law.domain(_WIDTHS), at_end[np.isfinite(at_end)])
         for stage in np.array_split(np.arange(n_steps), min(_STAGES, n_steps)):

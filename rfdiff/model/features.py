@@ -159,6 +159,9 @@ class Activation:
         return 1.0 - np.tanh(z) ** 2
 
 
+# A kink farther than this is at infinity: its feature is affine on every domain of interest.
+_INFINITELY_FAR = 1e100
+
 ACTIVATIONS = ("relu", "swish", "erf", "tanh")
 FEATURE_LAWS = ("l1", "gaussian", "torch")
 
@@ -212,6 +215,11 @@ class RandomFeatures:
         """Dimension d of x."""
         return self.W.shape[1]
 
+    @property
+    def is_piecewise_linear(self) -> bool:
+        """Whether h is piecewise linear in x on the line: ReLU in one dimension."""
+        return self.dimension == 1 and self.activation == "relu"
+
     def biases(self, t: ArrayLike) -> FloatArray:
         """Return b_j(t) = u_j·e(t), shape t.shape + (m,)."""
         return self._of_time(self.embedding(t))
@@ -224,6 +232,18 @@ class RandomFeatures:
         """Return U e: so thin a product that a second thread only spins beside the kernels' own."""
         with blas_threads(self.embedding.size):
             return embedded @ self.U.T
+
+    def kinks(self, t: ArrayLike) -> FloatArray:
+        """Return κ_j(t) = −b_j/w_j on the line, shape t.shape + (m,); ±∞ without a kink.
+
+        A feature with w_j < 0 is active left of κ_j, any other to its right.
+        """
+        w, b = self.W[:, 0], self.biases(t)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            kappa = -b / w
+        # w = 0 is constant: active everywhere (κ = −∞) when b > 0, nowhere otherwise.
+        kappa = np.where(w == 0, np.where(b > 0, -np.inf, np.inf), kappa)
+        return np.where(np.abs(kappa) > _INFINITELY_FAR, np.copysign(np.inf, kappa), kappa)
 
     def output_scale(self, t: ArrayLike) -> FloatArray:
         """Return 1/(c(t) √m): the factor between act(·) and h, shape t.shape."""

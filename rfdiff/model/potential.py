@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import erf, erfcx, log_ndtr, logsumexp, spence
 
 from .._kernels import piecewise
@@ -20,22 +20,6 @@ from ..numerics.quadrature import composite_gauss_legendre, gauss_legendre
 from ..support.errors import AccuracyWarning, ArgumentError
 from ..support.validation import FloatArray
 from .features import Activation, RandomFeatures
-
-# A kink farther than this is at infinity: its feature is affine on every domain of interest.
-_INFINITELY_FAR = 1e100
-
-
-def kinks(features: RandomFeatures, t: ArrayLike) -> FloatArray:
-    """Return κ_j(t) = −b_j/w_j, shape t.shape + (m,); ±∞ for a feature without a kink.
-
-    A feature with w_j < 0 is active left of κ_j, any other to its right.
-    """
-    w, b = features.W[:, 0], features.biases(t)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        kappa = -b / w
-    # w = 0 is constant: active everywhere (κ = −∞) when b > 0, nowhere otherwise.
-    kappa = np.where(w == 0, np.where(b > 0, -np.inf, np.inf), kappa)
-    return np.where(np.abs(kappa) > _INFINITELY_FAR, np.copysign(np.inf, kappa), kappa)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +42,12 @@ class RectifiedPotential:
     domain: Domain
 
     def __post_init__(self) -> None:
-        if self.features.dimension != 1 or self.features.activation != "relu":
+        if not self.features.is_piecewise_linear:
             raise ArgumentError("a piecewise potential needs ReLU features in one dimension")
 
     @cached_property
     def _kinks(self) -> FloatArray:
-        return kinks(self.features, self.t)
+        return self.features.kinks(self.t)
 
     @cached_property
     def _inside(self) -> NDArray[np.intp]:
@@ -196,7 +180,7 @@ class SmoothPotential:
     breakpoints: ClassVar[FloatArray] = np.empty(0)
 
     def __post_init__(self) -> None:
-        if self.features.dimension != 1 or self.features.activation == "relu":
+        if self.features.dimension != 1 or self.features.is_piecewise_linear:
             raise ArgumentError("a smooth potential needs smooth features in one dimension")
         if not np.isfinite(self.domain).all():
             raise ArgumentError(
@@ -298,5 +282,5 @@ Potential = RectifiedPotential | SmoothPotential
 
 def potential(features: RandomFeatures, t: float, anchor: float, domain: Domain) -> Potential:
     """Return the potential that fits the activation."""
-    kind = RectifiedPotential if features.activation == "relu" else SmoothPotential
+    kind = RectifiedPotential if features.is_piecewise_linear else SmoothPotential
     return kind(features, t, anchor, domain)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,7 +79,7 @@ class RandomFeatureScore:
         return self.theta.shape[:-2]
 
     @property
-    def rows(self) -> FloatArray:
+    def flat_theta(self) -> FloatArray:
         """θ in one dimension with the training times flattened, shape (n_τ, m)."""
         if self.dimension != 1:
             raise ArgumentError(f"this needs a one-dimensional score, got d = {self.dimension}")
@@ -115,7 +115,7 @@ class RandomFeatureScore:
         flat = x.ravel()
         domain = (min(float(flat.min()), 0.0), max(float(flat.max()), 0.0))
         values = potential(self.features, real("t", t), 0.0, domain).evaluate(
-            self.rows, flat, derivative
+            self.flat_theta, flat, derivative
         )
         return values.reshape(self.shape + x.shape)
 
@@ -130,6 +130,11 @@ class RandomFeatureScore:
         step = max(1, _CHUNK // self.features.width)
         for i in range(0, len(points), step):
             yield slice(i, i + step), points[i : i + step]
+
+
+def is_piecewise_linear(score: Score) -> TypeGuard[RandomFeatureScore]:
+    """Say whether a score is one of ReLU features on the line."""
+    return isinstance(score, RandomFeatureScore) and score.features.is_piecewise_linear
 
 
 @dataclass(frozen=True)

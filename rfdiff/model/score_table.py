@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from .._kernels import table as kernels
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, finite_array, memory
-from .potential import kinks
 from .score import RandomFeatureScore
 
 # Buckets per kink: about half of them hold none, so a look-up scans one kink on average.
@@ -83,12 +82,12 @@ def score_table(score: RandomFeatureScore, times: ArrayLike) -> ScoreTable:
     True
     """
     features = score.features
-    if features.dimension != 1 or features.activation != "relu":
+    if not features.is_piecewise_linear:
         raise ArgumentError("a score table needs ReLU features in one dimension")
     times = finite_array("times", times, ndim=1)
-    rows = score.rows
+    rows = score.flat_theta
     memory("the score table", table_bytes(len(rows), len(times), features.width))
-    unsorted = kinks(features, times)
+    unsorted = features.kinks(times)
     order = np.argsort(unsorted, axis=1, kind="stable")
     kappa = np.take_along_axis(unsorted, order, axis=1)
     centre, spread = _bucket_map(kappa)

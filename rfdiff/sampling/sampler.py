@@ -18,7 +18,7 @@ from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.time_grids import time_grid
 from ..model.features import ACTIVATIONS
-from ..model.score import ExactScore, RandomFeatureScore, Score
+from ..model.score import ExactScore, RandomFeatureScore, Score, is_piecewise_linear
 from ..model.score_table import score_table
 from ..support.errors import ArgumentError
 from ..support.random import stream
@@ -210,11 +210,7 @@ def _advance(
     plan: _Plan, score: Score, row: int, x: FloatArray, track: FloatArray | None
 ) -> Iterator[int]:
     """Run x (n, d) from T to t in place; yield the number of steps done after each block."""
-    if (
-        isinstance(score, RandomFeatureScore)
-        and score.dimension == 1
-        and score.features.activation == "relu"
-    ):
+    if is_piecewise_linear(score):
         block = _table_block(plan, score, row)
         steps = _TABLE_BYTES // (_KINK_BYTES * score.features.width)
         steps = min(max(steps - steps % 2, 2), _MOST_STEPS)
@@ -232,7 +228,7 @@ Block = Callable[[FloatArray, int, int, FloatArray | None], None]
 
 def _table_block(plan: _Plan, score: RandomFeatureScore, row: int) -> Block:
     """Steps of a 1-D ReLU score, by its exact table at the times of the block."""
-    one = RandomFeatureScore(score.features, score.rows[row][None, :])
+    one = RandomFeatureScore(score.features, score.flat_theta[row][None, :])
     key = plan.key(_STEPS)
 
     def advance(x: FloatArray, begin: int, end: int, track: FloatArray | None) -> None:

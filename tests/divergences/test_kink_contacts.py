@@ -229,7 +229,7 @@ def test_rows_may_come_in_any_number_and_shape():
         np.isinf(found.value).ravel(), np.isin(np.arange(90), together.rows)
     )
     for row in (0, 44, 89):
-        alone = RandomFeatureScore(score.features, score.rows[row][None])
+        alone = RandomFeatureScore(score.features, score.flat_theta[row][None])
         times = kink_contacts(alone, SDE, T_E).times
         np.testing.assert_allclose(np.sort(times), np.sort(together.times[together.rows == row]))
 

@@ -8,14 +8,14 @@ score is smooth; kinks in d ≥ 2 leave order 1 for the divergence.
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._kernels import characteristics as kernels
 from ...diffusion.sde import ForwardSDE
-from ...model.score import RandomFeatureScore, Score, members
+from ...model.score import RandomFeatureScore, Score, is_piecewise_linear, members
 from ...support.errors import ArgumentError
 from ...support.threads import blas_threads
 from ...support.validation import FloatArray, memory
@@ -80,7 +80,7 @@ class RectifiedCharacteristics:
         order = np.lexsort((x, rows))
         used, member = np.unique(rows[order], return_inverse=True)
         task_start = _cut(member)
-        thetas, paths = self.score.rows[used], x[order]
+        thetas, paths = self.score.flat_theta[used], x[order]
         log_jacobian, bends = np.zeros(len(x)), np.zeros(len(x) if bend else 0)
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
@@ -198,17 +198,8 @@ class SmoothCharacteristics:
         return f * x - half * s, f * self.score.dimension - half * divergence
 
 
-def is_rectified(score: Score) -> TypeGuard[RandomFeatureScore]:
-    """Say whether a score is one of ReLU features on the line."""
-    return (
-        isinstance(score, RandomFeatureScore)
-        and score.dimension == 1
-        and score.features.activation == "relu"
-    )
-
-
 def characteristics_of(score: Score, sde: ForwardSDE) -> Characteristics:
     """Return the integrator that fits the score."""
-    if is_rectified(score):
+    if is_piecewise_linear(score):
         return RectifiedCharacteristics(score, sde)
     return SmoothCharacteristics(score, sde)

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from ...diffusion.law_on_domain import Domain
 from ...diffusion.sde import ForwardSDE
 from ...diffusion.time_grids import time_grid
-from ...model.potential import kinks
 from ...model.score import RandomFeatureScore
 from ...model.score_table import score_table, table_bytes
 from ...support.validation import FloatArray, memory
@@ -65,7 +64,7 @@ class MovingKinks:
     @cached_property
     def places(self) -> FloatArray:
         """κ_j at the times, (n_t, m); ±∞ where there is none."""
-        return kinks(self.score.features, self.times)
+        return self.score.features.kinks(self.times)
 
     @cached_property
     def features(self) -> Indices:
@@ -76,7 +75,7 @@ class MovingKinks:
     def jumps(self) -> FloatArray:
         """Jump of ∂ₓs·c√m at every kink, (n_rows, k): zero where those of its features cancel."""
         _, kink_of, moving = self._grouped
-        weights = self.score.rows[:, moving] * np.abs(self.score.features.W[moving, 0])
+        weights = self.score.flat_theta[:, moving] * np.abs(self.score.features.W[moving, 0])
         jumps, size = np.zeros((2, len(weights), len(self.features)))
         np.add.at(jumps.T, kink_of, weights.T)
         np.add.at(size.T, kink_of, np.abs(weights).T)
@@ -99,7 +98,7 @@ class MovingKinks:
 
     def blocks(self) -> Iterator[slice]:
         """Yield the training times in blocks that fit into memory."""
-        n_rows = len(self.score.rows)
+        n_rows = len(self.score.flat_theta)
         each = self.block_bytes()
         memory("the search for kinks that are touched", each)
         step = max(1, int(_BLOCK_BYTES / each))
@@ -108,7 +107,7 @@ class MovingKinks:
 
     def speeds(self, rows: slice) -> tuple[FloatArray, FloatArray]:
         """Return g_j at all times and what rounding leaves of it unknown, (R, n_t, k) each."""
-        features, thetas = self.score.features, self.score.rows[rows]
+        features, thetas = self.score.features, self.score.flat_theta[rows]
         table = score_table(RandomFeatureScore(features, thetas[:, None, :]), self.times)
         sorted_places = np.where(np.isfinite(table.kinks), table.kinks, 0.0)
         at = table.slopes[..., :-1] * sorted_places + table.intercepts[..., :-1]
@@ -127,7 +126,7 @@ class MovingKinks:
 
     def speed_at(self, rows: Indices, kink: Indices, times: FloatArray) -> FloatArray:
         """Return g_j at one time each (P,), by the sum over all features."""
-        features, thetas = self.score.features, self.score.rows
+        features, thetas = self.score.features, self.score.flat_theta
         w, speed = features.W[:, 0], np.empty(len(rows))
         step = max(1, int(_BLOCK_BYTES / (_SPEED_BYTES * features.width)))
         for start in range(0, len(rows), step):

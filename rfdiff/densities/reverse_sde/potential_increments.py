@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..._kernels import fokker_planck as kernels
-from ...model.potential import kinks
-from ...model.score import RandomFeatureScore, Score
+from ...model.score import RandomFeatureScore, Score, is_piecewise_linear
 from ...numerics.quadrature import gauss_legendre
 from ...support.validation import FloatArray
 from .moving_grid import Clock, MovingGrid
@@ -41,12 +40,12 @@ class RectifiedDrops:
     ) -> FloatArray:
         """Return the drops of ψ, shape (len(rows), len(part), cells)."""
         features, times, v = self.score.features, clock.times[part], clock.v[part]
-        kappa = kinks(features, times)
+        kappa = features.kinks(times)
         order = np.argsort(kappa, axis=1, kind="stable")
         factor = features.output_scale(times)[:, None]
         out = np.empty((len(rows), len(times), cells))
         kernels.rectified_drops(
-            self.score.rows[rows],
+            self.score.flat_theta[rows],
             order,
             np.take_along_axis(kappa, order, 1),
             factor * features.W[:, 0][order],
@@ -88,12 +87,13 @@ class SampledDrops:
 
     def _evaluate(self, rows: np.ndarray, x: FloatArray, t: float) -> FloatArray:
         if isinstance(self.score, RandomFeatureScore):
-            return RandomFeatureScore(self.score.features, self.score.rows[rows][:, None])(x, t)
+            theta = self.score.flat_theta[rows][:, None]
+            return RandomFeatureScore(self.score.features, theta)(x, t)
         return np.asarray(self.score(x, t), dtype=np.float64).reshape(-1, *x.shape)[rows]
 
 
 def drops_of(score: Score) -> Drops:
     """Return the drops that fit the score."""
-    if isinstance(score, RandomFeatureScore) and score.features.activation == "relu":
+    if is_piecewise_linear(score):
         return RectifiedDrops(score)
     return SampledDrops(score)
