@@ -1,16 +1,14 @@
 """The probability-flow density against closed forms, brute force and far finer solves."""
 
-import importlib.util
 import warnings
-from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
 import rfdiff
+from reference.finer_densities import KINDS, Truth, random_case
 from rfdiff.densities.probability_flow.characteristics import (
     RectifiedCharacteristics,
     SmoothCharacteristics,
@@ -226,7 +224,7 @@ class TestCharacteristics:
 
     def test_places_and_log_slopes_agree_in_few_steps(self):
         """A flow that contracts by e¹⁵ in places: Δz against ∫ e^ℓ on cells, 128 steps."""
-        case = check_densities().random_case(60)
+        case = random_case(60)
         x = np.linspace(*case.domain, 20_001)
         times = time_grid("log", case.sde, case.t, 128)[::-1]
         got = carried(RectifiedCharacteristics(case.score, case.sde), x, times)
@@ -236,16 +234,13 @@ class TestCharacteristics:
         assert got.log_jacobian.min() < -14.0
         assert abs(defect @ p) < 1e-3
 
-    def test_thread_count_does_not_matter(self, run):
+    def test_thread_count_does_not_matter(self, run, on_one_thread):
         flow, x = RectifiedCharacteristics(run.learned_score(1e6), SDE), np.linspace(-6, 6, 600)
-        many = carried(flow, x, rising(256)).log_jacobian
-        threads = numba.get_num_threads()
-        numba.set_num_threads(1)
-        try:
-            one = carried(flow, x, rising(256)).log_jacobian
-        finally:
-            numba.set_num_threads(threads)
-        assert np.array_equal(one, many)
+
+        def solve():
+            return carried(flow, x, rising(256)).log_jacobian
+
+        assert np.array_equal(on_one_thread(solve), solve())
 
 
 class TestQuadrature:
@@ -353,23 +348,13 @@ class TestRows:
         assert abs(learned.mass.value - 1.0) <= learned.mass.error < 1e-3
 
 
-def check_densities():
-    """Return scripts/checks/check_densities.py, which checks 100 cases of any size."""
-    path = Path(__file__).parents[2] / "scripts" / "checks" / "check_densities.py"
-    spec = importlib.util.spec_from_file_location("check_densities", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("method", ["probability-flow", "reverse-sde"])
 def test_errors_are_honest_in_random_cases(method):
-    script = check_densities()
     gaps, errors = [], []
     for seed in range(200, 204):
-        case = script.random_case(seed, widest=40)
-        truth = script.Truth(case, method)
-        for kind in script.KINDS:
+        case = random_case(seed, widest=40)
+        truth = Truth(case, method)
+        for kind in KINDS:
             found = DIVERGENCES[kind](case.law, case.density(method))
             value, error = float(found), float(found.error)
             gaps.append(abs(value - truth.divergence(kind, value, 0.1 * error)[0]))
@@ -382,11 +367,10 @@ def test_errors_are_honest_in_random_cases(method):
 @pytest.mark.parametrize(("seed", "kind"), [(44, "kl"), (48, "wasserstein-1")])
 def test_what_steps_miss_inside_the_first_cells_is_in_the_error(seed, kind):
     """ℓ of −23 in a twentieth of a cell; a flow that 128 steps fold: ends of cells show neither."""
-    script = check_densities()
-    case = script.random_case(seed)
+    case = random_case(seed)
     found = DIVERGENCES[kind](case.law, case.density("probability-flow"))
     value, error = float(found), float(found.error)
-    true, _ = script.Truth(case, "probability-flow").divergence(kind, value, 0.1 * error)
+    true, _ = Truth(case, "probability-flow").divergence(kind, value, 0.1 * error)
     assert abs(value - true) <= error < 3e-3
 
 

@@ -1,7 +1,6 @@
 """The reverse-SDE density against closed forms, dense linear algebra and far finer solves."""
 
 import mpmath
-import numba
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -293,16 +292,13 @@ class TestSolve:
             assert alone.shape == () and alone.mass.shape == ()
             assert np.array_equal(alone.log_density(x), together.log_density(x)[i])
 
-    def test_thread_count_does_not_matter(self, trained):
+    def test_thread_count_does_not_matter(self, trained, on_one_thread):
         score = trained.learned_score(trained.tau[:4])
-        many = ReverseSDEDensity(score, SDE, T_EVAL).log_density(0.3)
-        threads = numba.get_num_threads()
-        numba.set_num_threads(1)
-        try:
-            one = ReverseSDEDensity(score, SDE, T_EVAL).log_density(0.3)
-        finally:
-            numba.set_num_threads(threads)
-        assert np.array_equal(one, many)
+
+        def solve():
+            return ReverseSDEDensity(score, SDE, T_EVAL).log_density(0.3)
+
+        assert np.array_equal(on_one_thread(solve), solve())
 
     def test_the_domain_only_moves_the_grid(self, trained):
         score = trained.learned_score(1e5)

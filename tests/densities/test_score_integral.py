@@ -7,43 +7,22 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from reference.paper import SDE, T_EVAL
+from reference.quadrature import fine_integral
+from reference.scores import (
+    fitted_score,
+    gaussian_score,
+    interpolated_score,
+    random_score_and_domain,
+)
 from rfdiff.densities.score_integral import ScoreIntegralDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.divergences import kl_divergence
-from rfdiff.model.features import AffineEmbedding, LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
 from rfdiff.model.potential import SmoothPotential
-from rfdiff.model.score import ExactScore, RandomFeatureScore
+from rfdiff.model.score import RandomFeatureScore
 from rfdiff.support.errors import ArgumentError
-
-SDE = VESDE()
-T_EVAL = 0.065
-
-
-def fitted_score(law, m=60, ridge=(1e-8,), seed=0, activation="relu"):
-    """A score fitted to the exact one by ridge regression: realistic θ without training."""
-    features = draw_features("l1", m, LogSigmaEmbedding(SDE), seed=seed, activation=activation)
-    low, high = law.domain()
-    x = np.linspace(low - 1.0, high + 1.0, 400)
-    h, y = features(x, T_EVAL), ExactScore(law, SDE)(x, T_EVAL)
-    w, v = np.linalg.eigh(h.T @ h / len(x))
-    c = v.T @ (h.T @ y) / len(x)
-    theta = np.array([v @ (c / (np.maximum(w, 0.0) + r)) for r in ridge])
-    return RandomFeatureScore(features, theta[:, None, :])
-
-
-def interpolated_score(law, knots):
-    """The exact score of a law at T_EVAL as ReLU features: linear between the knots."""
-    values = ExactScore(law, SDE)(knots, T_EVAL)
-    slopes = np.diff(values) / np.diff(knots)
-    kinks = np.concatenate([[knots[0] - 1.0, knots[0]], knots[:-1]])
-    weights = np.concatenate([[values[0], -values[0]], np.diff(slopes, prepend=0.0)])
-    m = len(kinks)
-    features = RandomFeatures(
-        np.ones(m), np.stack([-kinks, np.zeros(m)], axis=1), AffineEmbedding()
-    )
-    return RandomFeatureScore(features, np.sqrt(m) * weights[None, :])
 
 
 def test_the_score_of_a_law_gives_the_law():
@@ -57,27 +36,6 @@ def test_the_score_of_a_law_gives_the_law():
     )
     assert abs(np.log2(float(coarse) / float(fine)) - 4.0) < 0.1
     assert abs(float(finest)) + float(finest.error) < 1e-9
-
-
-def fine_integral(f, low, high, corners=()):
-    """∫ f by 30-point Gauss rules on 300 equal panels, split at the corners: far beyond need."""
-    inner = np.asarray(corners)
-    edges = np.unique(np.concatenate([np.linspace(low, high, 301), inner]))
-    edges = edges[(edges >= low) & (edges <= high)]
-    nodes, weights = np.polynomial.legendre.leggauss(30)
-    half, middle = 0.5 * np.diff(edges)[:, None], 0.5 * (edges[1:] + edges[:-1])[:, None]
-    return f((middle + half * nodes).ravel()) @ (half * weights).ravel()
-
-
-def random_case(seed):
-    """Random features, weights of random size, and a random domain."""
-    rng = np.random.default_rng(seed)
-    m = int(rng.integers(1, 40))
-    features = draw_features("l1", m, LogSigmaEmbedding(SDE), seed=seed)
-    theta = rng.standard_normal(m) * 10.0 ** rng.uniform(-2, 3)
-    low = rng.uniform(-12, 3)
-    domain = (low, low + 10.0 ** rng.uniform(-1, 1.3))
-    return RandomFeatureScore(features, theta[None, :]), domain
 
 
 def exact_log_z(score, density):
@@ -127,7 +85,7 @@ def test_log_normalizer_and_its_error_against_forty_digits():
     # 100 random cases, weights from 1e-2 to 1e3: the stated error must hold in 95 of them.
     honest = 0
     for seed in range(100):
-        score, domain = random_case(seed)
+        score, domain = random_score_and_domain(seed)
         density = ScoreIntegralDensity(score, T_EVAL, domain)
         estimate = density.log_normalizer
         gap = abs(float(estimate) - exact_log_z(score, density))
@@ -165,15 +123,6 @@ def test_batch_equals_loop():
         for th in score.theta
     ]  # fmt: skip
     np.testing.assert_array_equal(batch, loop)
-
-
-def gaussian_score(mean, std, outer=0.0):
-    """S(x) = −(x − mean)/std², plus `outer`·(x − 40)₊."""
-    features = RandomFeatures(
-        [1.0, -1.0, 1.0], [[-mean, 0.0], [mean, 0.0], [-40.0, 0.0]], LogSigmaEmbedding(SDE)
-    )
-    root = np.sqrt(3.0)
-    return RandomFeatureScore(features, [[-root / std**2, root / std**2, root * outer]])
 
 
 def test_the_whole_line():

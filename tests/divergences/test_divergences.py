@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.special import ndtr, rel_entr
-from scipy.stats import norm
-from test_score_integral import T_EVAL, fine_integral, fitted_score, gaussian_score, random_case
 
 import rfdiff
+from reference.gaussian_divergences import gaussian_divergences
+from reference.paper import T_EVAL
+from reference.quadrature import fine_integral
+from reference.scores import fitted_score, gaussian_score, random_score_and_domain
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.densities.score_integral import ScoreIntegralDensity
@@ -99,38 +100,6 @@ def test_negative_log_likelihood_is_minus_the_mean():
     assert np.isposinf(outside.value).all()
 
 
-def gaussian_truths(m, s, n, d):
-    """Every divergence of N(m, s²) from N(n, d²), in closed form but for Jensen–Shannon."""
-
-    def kl(m, s, n, d):
-        return np.log(d / s) + (s * s + (m - n) ** 2) / (2.0 * d * d) - 0.5
-
-    # log p − log p̂ = a x² + b x + c changes sign where the two densities cross.
-    a, b = 0.5 / d**2 - 0.5 / s**2, m / s**2 - n / d**2
-    c = 0.5 * (n / d) ** 2 - 0.5 * (m / s) ** 2 + np.log(d / s)
-    cuts = np.concatenate([[-np.inf], np.sort(np.roots([a, b, c]).real), [np.inf]])
-    tv = 0.5 * np.abs(np.diff(ndtr((cuts - m) / s) - ndtr((cuts - n) / d))).sum()
-
-    def js(x):
-        p, q = norm.pdf(x, m, s), norm.pdf(x, n, d)
-        return 0.5 * (rel_entr(p, 0.5 * (p + q)) + rel_entr(q, 0.5 * (p + q)))
-
-    ends = min(m - 12 * s, n - 12 * d), max(m + 12 * s, n + 12 * d)
-    shift, stretch = m - n, abs(s - d)
-    # X − Y = shift + (s − d) Z under the monotone coupling: a folded normal variable.
-    w1 = 2.0 * stretch * norm.pdf(shift / stretch) + shift * (1.0 - 2.0 * ndtr(-shift / stretch))
-    slope = 1.0 / d**2 - 1.0 / s**2
-    return {
-        "kl": kl(m, s, n, d),
-        "reverse-kl": kl(n, d, m, s),
-        "jensen-shannon": fine_integral(js, *ends),
-        "total-variation": tv,
-        "wasserstein-1": w1,
-        "wasserstein-2": np.hypot(shift, stretch),
-        "fisher": (slope * s) ** 2 + (shift / d**2) ** 2,
-    }
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_random_gaussian_pairs_are_within_their_errors(seed):
     """Ten pairs at a time: every kind, to its own error; 1e-12 is for the fine rule."""
@@ -141,7 +110,7 @@ def test_random_gaussian_pairs_are_within_their_errors(seed):
     scores = [gaussian_score(n, d) for d in stds]
     score = RandomFeatureScore(scores[0].features, np.stack([one.theta for one in scores]))
     learned = ScoreIntegralDensity(score, T_EVAL, np.inf)
-    truths = [gaussian_truths(m, s, n, d) for d in stds]
+    truths = [gaussian_divergences(m, s, n, d) for d in stds]
     for kind, divergence in DIVERGENCES.items():
         estimate = divergence(law, learned)
         expected = np.array([truth[kind] for truth in truths])
@@ -199,7 +168,7 @@ def test_fitted_scores_against_fine_quadrature(ridge):
 @pytest.mark.parametrize("seed", range(20))
 def test_inequalities_hold_for_wild_scores(seed):
     """Pinsker, the bounds of TV and JS, W₁ ≤ W₂, TV² ≤ 1 − e^{−KL}: random θ and domains."""
-    score, domain = random_case(seed)
+    score, domain = random_score_and_domain(seed)
     middle, width = 0.5 * (domain[0] + domain[1]), domain[1] - domain[0]
     law = GaussianMixture([1.0], [middle], [width / 12.0])
     learned = ScoreIntegralDensity(score, T_EVAL, domain)

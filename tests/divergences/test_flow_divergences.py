@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
-from test_divergences import gaussian_truths
 
 import rfdiff
+from reference.gaussian_divergences import gaussian_divergences
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE
@@ -43,7 +43,7 @@ def gaussian_flow(mean, std, start):
 def test_gaussians_are_closed_forms(kind):
     learned, mean, std = gaussian_flow(1.0, 0.7, 40.0)
     found = DIVERGENCES[kind](GaussianMixture([1.0], [0.5], 1.3), learned)
-    truth = gaussian_truths(0.5, 1.3, mean, std)[kind]
+    truth = gaussian_divergences(0.5, 1.3, mean, std)[kind]
     assert abs(float(found) - truth) <= float(found.error)
     assert 0.0 < float(found.error) <= (2e-3 if kind.startswith("wasserstein") else 1e-3)
 

@@ -1,10 +1,10 @@
 """The assembled quadratic against adaptive quadrature, brute force and its own invariances."""
 
-import numba
 import numpy as np
 import pytest
 from scipy.integrate import quad, quad_vec
 
+from reference.quadrature import gram_and_cross
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
@@ -36,34 +36,6 @@ def at(t):
     return TimeRule(np.array([t]), np.ones(1), t, t)
 
 
-def by_quadrature(law, sde, features, t):
-    """Return E hhᵀ and E[(−z/σ) h] by adaptive quadrature in x, broken at every kink."""
-    r, std = float(sde.scale(t)), float(sde.std(t))
-    w, b = features.W[:, 0], features.biases(t)
-    gain = features.output_scale(t)
-    gram, cross = 0.0, 0.0
-    for q, mean, own in zip(law.weights, law.means[:, 0], law.stds, strict=True):
-        centre, width = r * mean, np.hypot(r * own, std)
-        # In the component's own units, so that one tolerance fits every width.
-        slopes, offsets = w * width, w * centre + b
-        kinks = np.divide(-offsets, slopes, out=np.full_like(w, np.inf), where=slopes != 0)
-
-        def integrand(y, slopes=slopes, offsets=offsets):
-            h = np.maximum(slopes * y + offsets, 0.0)
-            bell = np.exp(-0.5 * y * y) / np.sqrt(2.0 * np.pi)
-            outer = np.outer(h, h)
-            return bell * np.concatenate([outer.ravel(), (slopes * y + offsets > 0) * w])
-
-        scale = max(1.0, np.abs(offsets).max() ** 2)
-        breaks = np.unique(np.concatenate([kinks[np.abs(kinks) < 14], [-4.0, 0.0, 4.0]]))
-        value, _ = quad_vec(
-            integrand, -14, 14, points=breaks, epsabs=1e-15 * scale, epsrel=1e-14, norm="max"
-        )
-        gram = gram + q * value[: len(w) ** 2].reshape(len(w), len(w))
-        cross = cross - q * value[len(w) ** 2 :]
-    return gain**2 * gram, gain * cross
-
-
 def random_law(rng, kind):
     if kind == "mixture":
         weights = rng.dirichlet(np.ones(3))
@@ -85,7 +57,7 @@ def test_closed_form_agrees_with_adaptive_quadrature(kind, t):
     U[2] = -40.0 * np.sign(W[2])  # and one on the other side
     features = RandomFeatures(W, U, features.embedding)
     loss = denoising_quadratic(law, VE, features, at(t), one)
-    gram, cross = by_quadrature(law, VE, features, t)
+    gram, cross = gram_and_cross(law, VE, features, t)
     assert np.abs(loss.gram - gram).max() <= 1e-12 * np.abs(gram).max()
     assert np.abs(loss.cross[0] - cross).max() <= 1e-12 * np.abs(cross).max()
     # Entry by entry too, on the scale that Cauchy–Schwarz sets, where quadrature can tell.
@@ -102,7 +74,7 @@ def test_very_small_and_very_large_noise(sigma, t):
     law = GaussianMixture.from_points([-2.0, 0.5, 3.0])
     features = draw_features("gaussian", 6, AffineEmbedding(), seed=3)
     loss = denoising_quadratic(law, sde, features, at(t), one)
-    gram, cross = by_quadrature(law, sde, features, t)
+    gram, cross = gram_and_cross(law, sde, features, t)
     np.testing.assert_allclose(loss.gram, gram, rtol=0, atol=1e-12 * np.abs(gram).max())
     np.testing.assert_allclose(loss.cross[0], cross, rtol=0, atol=1e-12 * np.abs(cross).max())
 
@@ -116,7 +88,7 @@ def test_every_process_and_embedding_over_the_whole_rule(sde, embedding):
     rule = graded_time_rule(1e-2, sde.T, 5)
     loss = denoising_quadratic(law, sde, features, rule, "likelihood")
     lam = rule.weights * sde.diffusion_squared(rule.nodes)
-    parts = [by_quadrature(law, sde, features, t) for t in rule.nodes]
+    parts = [gram_and_cross(law, sde, features, t) for t in rule.nodes]
     gram = sum(weight * part[0] for weight, part in zip(lam, parts, strict=True))
     cross = sum(weight * part[1] for weight, part in zip(lam, parts, strict=True))
     np.testing.assert_allclose(loss.gram, gram, rtol=0, atol=1e-12 * np.abs(gram).max())
@@ -206,17 +178,15 @@ def test_smooth_activations_agree_with_quadrature_and_know_their_error(activatio
     assert 0 < loss.error < 1e-8
 
 
-def test_same_bits_for_any_number_of_threads():
+def test_same_bits_for_any_number_of_threads(on_one_thread):
     data = bimodal().sample(300, np.random.default_rng(1))
     features = draw_features("l1", 150, LogSigmaEmbedding(VE), seed=1)
     law, rule = GaussianMixture.from_points(data), graded_time_rule(1e-3, 1.0, 16)
-    default = denoising_quadratic(law, VE, features, rule)
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        serial = denoising_quadratic(law, VE, features, rule)
-    finally:
-        numba.set_num_threads(threads)
+
+    def assemble():
+        return denoising_quadratic(law, VE, features, rule)
+
+    default, serial = assemble(), on_one_thread(assemble)
     assert default.gram.tobytes() == serial.gram.tobytes()
     assert default.cross.tobytes() == serial.cross.tobytes()
 

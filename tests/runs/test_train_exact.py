@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from test_gradient_flow import by_matrix_exponential
-from test_quadratic import by_quadrature
 
 import rfdiff
+from reference.matrix_exponential import theta_by_matrix_exponential
+from reference.quadrature import gram_and_cross
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.time_rules import graded_time_rule
 from rfdiff.loss.quadratic import QuadraticLoss
@@ -26,7 +26,7 @@ def explicit():
     law = GaussianMixture.from_points(data)
     gram, cross = np.zeros((6, 6)), np.zeros((1, 6))
     for t, weight in zip(rule.nodes, rule.weights, strict=True):
-        part = by_quadrature(law, sde, features, t)
+        part = gram_and_cross(law, sde, features, t)
         lam = weight * sde.std(t) ** 2
         gram += lam * part[0]
         cross += lam * part[1]
@@ -37,7 +37,7 @@ def explicit():
 def test_agrees_with_dense_integration_in_60_digits(explicit, tau):
     data, features, quadratic = explicit
     run = rfdiff.train_exact(tau, data=data, features=features, n_times=12)
-    expected = by_matrix_exponential(quadratic, np.zeros((1, 6)), tau)
+    expected = theta_by_matrix_exponential(quadratic, np.zeros((1, 6)), tau)
     assert np.abs(run.theta() - expected).max() < 1e-8 * max(1.0, np.abs(expected).max())
 
 

@@ -6,7 +6,6 @@ and has a wrong target beside it that must fail.
 
 import sys
 
-import numba
 import numpy as np
 import pytest
 from scipy import stats
@@ -303,7 +302,7 @@ class TestLaws:
 class TestSameBits:
     @pytest.mark.parametrize("name", SCHEMES)
     @pytest.mark.parametrize("model", ["table", "planar", "mixture"])
-    def test_batch_order_and_threads(self, name, model, trained, planar):
+    def test_batch_order_and_threads(self, name, model, trained, planar, on_one_thread):
         score, sde = {
             "table": (trained.learned_score(), SDE),
             "planar": (planar, VPSDE()),
@@ -317,12 +316,7 @@ class TestSameBits:
         whole = draw(1100)
         assert np.array_equal(draw(7), np.take(whole, range(7), axis))
         assert np.array_equal(draw(33, first=1060), np.take(whole, range(1060, 1093), axis))
-        threads = numba.get_num_threads()
-        numba.set_num_threads(1)
-        try:
-            assert np.array_equal(draw(1100), whole)
-        finally:
-            numba.set_num_threads(threads)
+        assert np.array_equal(on_one_thread(lambda: draw(1100)), whole)
 
     def test_array_of_training_times_equals_a_loop(self, trained, planar):
         together = trained.sample(9, n_steps=20)

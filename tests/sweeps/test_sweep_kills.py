@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import sweep_points
-from sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 
+from reference import sweep_points
+from reference.sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 from rfdiff.sweeps import Store, run_sweep
 from rfdiff.sweeps.store.integrity import find_faults
 
-RUNNER = Path(__file__).with_name("sweep_runner.py")
+TESTS = Path(__file__).parents[1]
 
 
 class Sweep:
@@ -26,7 +26,7 @@ class Sweep:
         self.store = folder / "sweep.db"
         self.log = folder / "log"
         self.command = [
-            sys.executable, str(RUNNER), str(self.store), evaluate, str(jobs),
+            sys.executable, "-m", "reference.sweep_runner", str(self.store), evaluate, str(jobs),
             ",".join(map(str, n_values)), str(seeds), extend,
         ]  # fmt: skip
         self.seen = set()
@@ -34,7 +34,10 @@ class Sweep:
 
     def start(self):
         self.process = subprocess.Popen(
-            self.command, env={**os.environ, LOG: str(self.log)}, stderr=subprocess.PIPE
+            self.command,
+            cwd=TESTS,
+            env={**os.environ, LOG: str(self.log)},
+            stderr=subprocess.PIPE,
         )
 
     def lines(self, word):

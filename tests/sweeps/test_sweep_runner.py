@@ -11,9 +11,9 @@ import warnings
 import numpy as np
 import psutil
 import pytest
-import sweep_points
-from sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 
+from reference import sweep_points
+from reference.sweep_points import BAD, LOG, RECIPE, grid, table_of, undisturbed
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VPSDE
 from rfdiff.runs.train_exact import train_exact

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sweep_points
-from sweep_points import RECIPE, grid, light, table_of, undisturbed
 
+from reference import sweep_points
+from reference.sweep_points import RECIPE, grid, light, table_of, undisturbed
 from rfdiff.cli import main
 from rfdiff.support.errors import ArgumentError, StoreError
 from rfdiff.sweeps import Recipe, Store, merge_stores, point_id, prepare_store, read_table

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from sweep_points import RECIPE, grid, light
 
+from reference.sweep_points import RECIPE, grid, light
 from rfdiff.plotting.style import new_figure
 from rfdiff.plotting.sweeps import finish, plot_family, plot_heat, plot_trend
 from rfdiff.support.errors import ArgumentError, StoreError

@@ -1,9 +1,9 @@
 """Laws of the exact flow: limits, consistency, agreement with integration in 60 digits."""
 
-import mpmath
 import numpy as np
 import pytest
 
+from reference.matrix_exponential import theta_by_matrix_exponential
 from rfdiff.loss.quadratic import QuadraticLoss
 from rfdiff.support.errors import ArgumentError
 from rfdiff.training.gradient_flow import GradientFlow
@@ -21,29 +21,13 @@ def random_quadratic(m=8, d=1, rank=None, seed=0):
     return QuadraticLoss(0.5 * (gram + gram.T), cross, 3.0)
 
 
-def by_matrix_exponential(quadratic, theta0, tau):
-    """Return θ(τ) by the exponential of the augmented linear system, in 60 digits."""
-    d, m = quadratic.cross.shape
-    with mpmath.workdps(60):
-        generator = mpmath.zeros(m + d)
-        for i in range(m):
-            for j in range(m):
-                generator[i, j] = -2 * mpmath.mpf(quadratic.gram[i, j]) * mpmath.mpf(float(tau))
-            for k in range(d):
-                generator[i, m + k] = 2 * mpmath.mpf(quadratic.cross[k, i]) * mpmath.mpf(float(tau))
-        power = mpmath.expm(generator)
-        start = mpmath.matrix(np.vstack([theta0.T, np.eye(d)]).tolist())
-        end = power * start
-        return np.array([[float(end[i, k]) for i in range(m)] for k in range(d)])
-
-
 @pytest.mark.parametrize("tau", [1e-3, 1.0, 1e3, 1e6])
 @pytest.mark.parametrize("d", [1, 2])
 def test_agrees_with_the_matrix_exponential_in_60_digits(tau, d):
     quadratic = random_quadratic(d=d, seed=1)
     theta0 = np.random.default_rng(2).standard_normal((d, 8))
     flow = GradientFlow(quadratic, theta0)
-    expected = by_matrix_exponential(quadratic, theta0, tau)
+    expected = theta_by_matrix_exponential(quadratic, theta0, tau)
     assert np.abs(flow.theta(tau) - expected).max() < 1e-8 * np.abs(expected).max()
 
 

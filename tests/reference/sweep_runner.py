@@ -2,11 +2,11 @@
 
 import sys
 
-import sweep_points
-
 from rfdiff.sweeps import prepare_store, run_store
 from rfdiff.sweeps.running.executors import Processes
 from rfdiff.sweeps.running.progress import Progress
+
+from . import sweep_points
 
 
 class Acknowledging(Progress):
@@ -18,8 +18,8 @@ class Acknowledging(Progress):
 
 def main(store, evaluate, jobs, n_values, seeds, extend="no"):
     """Run, and return as the command line does."""
-    grid = sweep_points.grid([int(n) for n in n_values.split(",")], seeds=int(seeds))
-    with prepare_store(store, sweep_points.RECIPE, grid, extend=extend == "extend") as opened:
+    points = sweep_points.grid([int(n) for n in n_values.split(",")], seeds=int(seeds))
+    with prepare_store(store, sweep_points.RECIPE, points, extend=extend == "extend") as opened:
         summary = run_store(
             opened,
             Processes(int(jobs)),

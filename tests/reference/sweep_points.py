@@ -104,8 +104,6 @@ def bulky(point, recipe):
 
 def trained(point, recipe):
     """A real training that says when it starts."""
-    from rfdiff.sweeps import point_id
-
     # Only here: the workers of light points must not wait for what trains.
     from rfdiff.sweeps.measuring.evaluate import evaluate_point
 

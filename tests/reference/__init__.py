@@ -1,0 +1,1 @@
+"""Reference problems and their answers, reached by ways that the package does not take."""

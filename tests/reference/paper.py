@@ -1,0 +1,9 @@
+"""The setting of the paper: variance-exploding noise to 25, two modes at ±3, t = 0.065."""
+
+from rfdiff.diffusion.mixtures import bimodal
+from rfdiff.diffusion.sde import VESDE
+
+SDE = VESDE()
+T_EVAL = 0.065
+LAW = bimodal(3.0)
+DOMAIN = (-10.0, 10.0)
