@@ -23,8 +23,9 @@ from .divergences.divergences import reverse_kl_divergence as reverse_kl_diverge
 from .divergences.divergences import total_variation as total_variation
 from .divergences.divergences import wasserstein_distance as wasserstein_distance
 from .divergences.from_samples import sample_divergence as sample_divergence
+from .loss.noise_expectation import denoising_quadratic as denoising_quadratic
+from .loss.objective import DenoisingObjective as DenoisingObjective
 from .loss.quadratic import QuadraticLoss as QuadraticLoss
-from .loss.quadratic import denoising_quadratic as denoising_quadratic
 from .model.features import AffineEmbedding as AffineEmbedding
 from .model.features import FourierEmbedding as FourierEmbedding
 from .model.features import LogSigmaEmbedding as LogSigmaEmbedding

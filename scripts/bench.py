@@ -24,8 +24,9 @@ from numpy.polynomial.hermite_e import hermegauss
 
 import rfdiff
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
-from rfdiff.loss.quadratic import denoising_quadratic
+from rfdiff.diffusion.time_rules import TimeRule
+from rfdiff.loss.noise_expectation import denoising_quadratic
+from rfdiff.loss.objective import DenoisingObjective
 
 TAU = np.logspace(0, 10, 1000)
 # The paper's own protocol (PyTorch, 16 Swish units, 2000 epochs of batch 32; then the score
@@ -93,7 +94,7 @@ def noise_quadrature_gram(
     """Assemble G as a careful user would: Gauss–Hermite over the noise of every datum."""
     z, weights = hermegauss(n_noise)
     weights = weights / weights.sum() / len(data)
-    rule, sde = run.problem.rule, run.sde
+    rule, sde = run.problem.objective.rule, run.sde
     gram = np.zeros((run.features.width,) * 2)
     for t, omega in zip(rule.nodes[nodes], rule.weights[nodes], strict=True):
         std = float(sde.std(t))
@@ -111,7 +112,8 @@ def yardsticks() -> None:
     some, n_noise = slice(0, None, 32), 8
     start = time.perf_counter()
     noise_quadrature_gram(run.data, run, n_noise, some)
-    scale = len(run.problem.rule) / len(run.problem.rule.nodes[some])
+    rule = run.problem.objective.rule
+    scale = len(rule) / len(rule.nodes[some])
     theirs = scale * (time.perf_counter() - start)
     row(
         f"noise-quadrature assembly ({n_noise} Gauss–Hermite nodes, m=1024) / ours",
@@ -119,11 +121,11 @@ def yardsticks() -> None:
         "> 1",
         f"{theirs:.1f} s / {ours:.3f} s",
     )
-    t_node = int(np.argmin(np.abs(run.problem.rule.nodes - 0.2)))
+    t_node = int(np.argmin(np.abs(rule.nodes - 0.2)))
     single = slice(t_node, t_node + 1)
-    rule = TimeRule(run.problem.rule.nodes[single], run.problem.rule.weights[single], 1e-3, 1.0)
+    one_time = TimeRule(rule.nodes[single], rule.weights[single], 1e-3, 1.0)
     closed = denoising_quadratic(
-        GaussianMixture.from_points(run.data), run.sde, run.features, rule
+        GaussianMixture.from_points(run.data), DenoisingObjective(run.sde, one_time), run.features
     ).gram
     gap = np.abs(noise_quadrature_gram(run.data, run, n_noise, single) - closed).max()
     row(
@@ -146,9 +148,8 @@ def yardsticks() -> None:
 def _eigh_of(m: int) -> Callable[[], object]:
     gram = denoising_quadratic(
         bimodal(),
-        rfdiff.VESDE(),
+        DenoisingObjective.graded(rfdiff.VESDE()),
         rfdiff.draw_features("l1", m, rfdiff.LogSigmaEmbedding(rfdiff.VESDE()), seed=0),
-        graded_time_rule(1e-3, 1.0, 128),
     ).gram
     return lambda: scipy.linalg.eigh(gram, driver="evd")
 

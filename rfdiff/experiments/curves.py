@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import TimeRule, graded_time_rule
-from ..loss.quadratic import QuadraticLoss, denoising_quadratic, score_norm
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective
+from ..loss.quadratic import QuadraticLoss
+from ..loss.score_matching import score_norm
 from ..runs.evaluation import EVALUATION_TIME
 from ..runs.trained_flow import TrainedFlow
 from ..support.validation import FloatArray
-from ..theory.bounds import prior_divergence
+from ..theory.bounds import bound_objective, prior_divergence
 from ..theory.verdicts import Verdict
 
 Progress = Callable[[str], None]
@@ -141,23 +143,22 @@ class BoundOf:
     """The bound of many runs on one target: what does not depend on the features, only once."""
 
     target: Target
-    sde: ForwardSDE
-    rule: TimeRule
+    objective: DenoisingObjective
     norm: float
     prior: float
 
     @classmethod
     def build(cls, target: Target, sde: ForwardSDE, n_times: int) -> "BoundOf":
         """Prepare a target, on a time rule of `n_times` nodes."""
-        rule = graded_time_rule(EVALUATION_TIME, sde.T, n_times)
-        norm = score_norm(target, sde, rule, "likelihood")
-        return cls(target, sde, rule, float(norm), float(prior_divergence(target, sde)))
+        objective = bound_objective(sde, EVALUATION_TIME, n_times)
+        norm = score_norm(target, objective)
+        return cls(target, objective, float(norm), float(prior_divergence(target, sde)))
 
     def __call__(self, run: TrainedFlow) -> FloatArray:
         """Return the bound along the run's τ; `run.bound` has its error too."""
-        loss = denoising_quadratic(self.target, self.sde, run.features, self.rule, "likelihood")
+        loss = denoising_quadratic(self.target, self.objective, run.features)
         mismatch = QuadraticLoss(loss.gram, loss.cross, self.norm, loss.error)(run.theta())
-        return 0.5 * (self.sde.T - EVALUATION_TIME) * mismatch + self.prior
+        return 0.5 * (self.objective.sde.T - EVALUATION_TIME) * mismatch + self.prior
 
 
 def grid_kl(target: Target, score: ArrayLike, x: FloatArray) -> FloatArray:

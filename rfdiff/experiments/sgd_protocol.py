@@ -155,10 +155,7 @@ def compare_sgd(
 def _batches(run: TrainedFlow) -> Minibatches:
     """Return independent batches of the run's own problem."""
     assert run.data is not None
-    problem = run.problem
-    return Minibatches(
-        run.data, run.sde, run.features, problem.rule, problem.weighting, BATCH, shuffle=False
-    )
+    return Minibatches(run.data, run.problem.objective, run.features, BATCH, shuffle=False)
 
 
 def _paths(run: TrainedFlow, epochs: int, records: int, rate: float) -> OptimiserPaths:
@@ -171,14 +168,12 @@ def _paths(run: TrainedFlow, epochs: int, records: int, rate: float) -> Optimise
     )
     return train_stochastic(
         run.data,
-        run.sde,
+        run.problem.objective,
         run.features,
-        run.problem.rule,
         learning_rate=rate,
         n_steps=steps,
         batch=BATCH,
         record=np.unique(record).astype(int),
         repetitions=REPETITIONS,
         seed=run.problem.seed,
-        weighting=run.problem.weighting,
     )

@@ -1,1 +1,1 @@
-"""The training loss as a quadratic of θ: assembled exactly in the noise."""
+"""What a loss is, and the same loss as a quadratic of θ, exact in the noise."""

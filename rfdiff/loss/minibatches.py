@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..diffusion.sde import ForwardSDE
-from ..diffusion.time_rules import TimeRule
 from ..model.features import Activation, RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.random import stream
 from ..support.validation import FloatArray, count, finite_array, points
-from .quadratic import Weighting, weighting_values
+from .objective import DenoisingObjective
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,20 +23,16 @@ class Minibatches:
 
     Args:
         data: training points (n,) or (n, d), in units of training.
-        sde: forward process.
+        objective: process, range (t_min, T) of the times, which are drawn, and weighting.
         features: frozen features, whose embedding and gain the elements carry.
-        rule: its range (t_min, T) is that of t.
-        weighting: λ(t).
         batch: elements a step.
         shuffle: visit every point once an epoch in random order; False draws independently.
         noise: fixed draws z (n, k) of the Monte-Carlo loss, in one dimension; fresh if None.
     """
 
     data: FloatArray
-    sde: ForwardSDE
+    objective: DenoisingObjective
     features: RandomFeatures
-    rule: TimeRule
-    weighting: Weighting
     batch: int
     shuffle: bool = True
     noise: FloatArray | None = None
@@ -96,16 +90,17 @@ class BatchStream:
         shape = (steps, source.batch)
         dimension = source.features.dimension
         index = self._indices(steps * source.batch)
-        low, high = source.rule.t_min, source.rule.t_max
+        objective = source.objective
+        low, high = objective.rule.t_min, objective.rule.t_max
         t = low + (high - low) * self._time.random(shape)
         z = self._draws(index).reshape(*shape, dimension)
-        std = source.sde.std(t)[..., None]
+        std = objective.sde.std(t)[..., None]
         origin = source.data[index].reshape(*shape, dimension)
         return (
-            source.sde.scale(t)[..., None] * origin + std * z,
+            objective.sde.scale(t)[..., None] * origin + std * z,
             source.features.embedding(t),
             source.features.output_scale(t),
-            np.array(weighting_values(source.weighting, source.sde, t, dimension)),
+            np.array(objective.weighting_values(t, dimension)),
             -z / std,
         )
 

@@ -15,13 +15,13 @@ _DOMAIN_WIDTHS = 7.0
 
 def default_time(problem: TrainingProblem) -> float:
     """Return the evaluation time of a problem's densities: see `TrainedFlow.default_time`."""
-    t_min, t_max = problem.rule.t_min, problem.rule.t_max
+    sde, rule = problem.objective.sde, problem.objective.rule
     if problem.target is not None or problem.data is None:
-        return min(max(EVALUATION_TIME, t_min), t_max)
+        return min(max(EVALUATION_TIME, rule.t_min), rule.t_max)
     u = problem.units.to_training(problem.data)
     low, high = np.quantile(u, [0.25, 0.75])
     spread = min(u.std(), (high - low) / 1.34) or u.std() or 1.0
-    return problem.sde.time_of_std(0.45 * spread * len(u) ** -0.2, t_min)
+    return sde.time_of_std(0.45 * spread * len(u) ** -0.2, rule.t_min)
 
 
 def default_domain(problem: TrainingProblem, t: float) -> Domain:
@@ -33,5 +33,5 @@ def default_domain(problem: TrainingProblem, t: float) -> Domain:
         return target.support
     known = [points for points in (problem.data, problem.held_out) if points is not None]
     centres = target.means if target is not None else np.concatenate(known)
-    reach = float(problem.units.length_to_own(_DOMAIN_WIDTHS * float(problem.sde.std(t))))
+    reach = float(problem.units.length_to_own(_DOMAIN_WIDTHS * float(problem.objective.sde.std(t))))
     return float(centres.min() - reach), float(centres.max() + reach)

@@ -18,6 +18,7 @@ from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import VESDE, VPSDE, SubVPSDE
 from ..diffusion.targets import BetaTarget, RaisedCosine, SmoothBump
 from ..diffusion.time_rules import graded_time_rule
+from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
 from ..model.features import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding, RandomFeatures
 from ..support.errors import ArgumentError, DataFileError
@@ -70,19 +71,19 @@ def save_run(
     path: str | PathLike[str], tau: FloatArray, problem: TrainingProblem, flow: GradientFlow
 ) -> None:
     """Write a run; the file appears whole or not at all."""
-    features, quadratic = problem.features, flow.quadratic
+    features, quadratic, objective = problem.features, flow.quadratic, problem.objective
     settings = {
         "format": FORMAT,
         "version": __version__,
         "target": encode(problem.target),
         "units": encode(problem.units),
-        "sde": encode(problem.sde),
+        "sde": encode(objective.sde),
         "embedding": encode(features.embedding),
         "activation": features.activation,
         "preconditioner": encode(features.preconditioner),
         "law": features.law,
-        "weighting": encode(problem.weighting),
-        "rule": [problem.rule.t_min, problem.rule.t_max, len(problem.rule)],
+        "weighting": encode(objective.weighting),
+        "rule": [objective.rule.t_min, objective.rule.t_max, len(objective.rule)],
         "seed": problem.seed,
         "constant": quadratic.constant,
         "error": quadratic.error,
@@ -134,15 +135,16 @@ def load_run(path: str | PathLike[str]) -> tuple[FloatArray, TrainingProblem, Gr
         decode(settings["preconditioner"]),
         settings["law"],
     )
+    t_min, t_max, n_times = settings["rule"]
+    rule = graded_time_rule(t_min, t_max, n_times)
+    objective = DenoisingObjective(decode(settings["sde"]), rule, settings["weighting"])
     problem = TrainingProblem(
         target=decode(settings["target"]),
         data=arrays.get("data"),
         held_out=arrays.get("held_out"),
         units=decode(settings["units"]),
-        sde=decode(settings["sde"]),
+        objective=objective,
         features=features,
-        rule=graded_time_rule(*settings["rule"]),
-        weighting=settings["weighting"],
         noise=arrays.get("noise"),
         theta0=arrays["theta0"],
         seed=settings["seed"],

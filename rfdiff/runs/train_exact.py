@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..loss.quadratic import Weighting
+from ..loss.objective import Weighting
 from ..model.features import RandomFeatures
 from ..support.random import check_seed
 from ..support.validation import memory, training_times

@@ -23,7 +23,6 @@ from ..diffusion.law_on_domain import Domain, parse_domain
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import graded_time_rule
 from ..divergences.divergences import DIVERGENCES, Kind, kl_divergence, negative_log_likelihood
 from ..loss.quadratic import QuadraticLoss
 from ..model.features import RandomFeatures
@@ -32,7 +31,7 @@ from ..sampling.sampler import sample
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, between, finite_array, one_of, training_times
-from ..theory.bounds import Bound, kl_bound, require_density
+from ..theory.bounds import Bound, bound_objective, kl_bound, require_density
 from ..theory.decomposition import Decomposition, LimitLoss, decompose
 from ..training.early_stopping import EarlyStopping, early_stopping
 from ..training.gradient_flow import GradientFlow
@@ -84,7 +83,7 @@ class TrainedFlow:
     @property
     def sde(self) -> ForwardSDE:
         """The forward process."""
-        return self.problem.sde
+        return self.problem.objective.sde
 
     @property
     def features(self) -> RandomFeatures:
@@ -94,9 +93,7 @@ class TrainedFlow:
     @cached_property
     def refined(self) -> "TrainedFlow":
         """The same training with twice the time nodes: the check of the time rule."""
-        rule = self.problem.rule
-        finer = graded_time_rule(rule.t_min, rule.t_max, 2 * len(rule))
-        problem = replace(self.problem, rule=finer)
+        problem = replace(self.problem, objective=self.problem.objective.refined)
         return TrainedFlow(self.tau, problem, solve(problem))
 
     def theta(self, tau: ArrayLike | None = None) -> FloatArray:
@@ -350,18 +347,14 @@ class TrainedFlow:
         law = require_density(self.target, float(self.sde.std(t)))
         if self.problem.theta0.any():
             raise ArgumentError("the decomposition needs theta0 = 0: the m → ∞ flow starts there")
-        if t >= self.sde.T:
-            raise ArgumentError(f"t must be below T = {self.sde.T:g}, got {t:g}")
         tau = self._times(tau)
         terms = decompose(
             tau,
             self.theta(tau),
             law=law,
-            sde=self.sde,
             features=self.features,
-            training_rule=self.problem.rule,
-            training_weighting=self.problem.weighting,
-            rule=graded_time_rule(t, self.sde.T, n_times),
+            training=self.problem.objective,
+            measured=bound_objective(self.sde, t, n_times),
             wide=wide,
             limit=limit,
         )
@@ -455,7 +448,7 @@ class TrainedFlow:
         return self.tau if tau is None else training_times("tau", tau)
 
     def _evaluation_time(self, t: float | None) -> float:
-        rule = self.problem.rule
+        rule = self.problem.objective.rule
         return self.default_time if t is None else between("t", t, rule.t_min, rule.t_max)
 
     @property

@@ -17,8 +17,10 @@ from ..diffusion.law_on_domain import Reference
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import CompactTarget, Target
-from ..diffusion.time_rules import TimeRule, graded_time_rule
-from ..loss.quadratic import QuadraticLoss, Weighting, denoising_quadratic, score_norm
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective
+from ..loss.quadratic import QuadraticLoss
+from ..loss.score_matching import score_norm
 from ..model.features import RandomFeatures
 from ..numerics.special import accurate_product
 from ..support.errors import ArgumentError
@@ -66,32 +68,23 @@ class ScoreMatching:
 
     @classmethod
     def assemble(
-        cls,
-        law: Target,
-        sde: ForwardSDE,
-        features: RandomFeatures,
-        rule: TimeRule,
-        weighting: Weighting = "variance",
+        cls, law: Target, objective: DenoisingObjective, features: RandomFeatures
     ) -> "ScoreMatching":
-        """Assemble on the rule and on one of half its nodes.
+        """Assemble on the objective's time rule and on one of half its nodes.
 
         Args:
             law: the population, a law whose marginals have densities.
-            sde: forward process.
+            objective: process, graded time rule and weighting.
             features: frozen features.
-            rule: a graded time rule.
-            weighting: λ(t).
         """
-        require_density(law, float(sde.std(rule.nodes[0])))
-        half = graded_time_rule(rule.t_min, rule.t_max, max(1, len(rule) // 2))
-        norms = [score_norm(law, sde, nodes, weighting) for nodes in (rule, half)]
+        rule = objective.rule
+        require_density(law, float(objective.sde.std(rule.nodes[0])))
+        rules = objective, objective.with_times(max(1, len(rule) // 2))
+        norms = [score_norm(law, part) for part in rules]
         fine, coarse = (
             QuadraticLoss(loss.gram, loss.cross, float(norm), loss.error)
             for loss, norm in zip(
-                (
-                    denoising_quadratic(law, sde, features, nodes, weighting)
-                    for nodes in (rule, half)
-                ),
+                (denoising_quadratic(law, part, features) for part in rules),
                 norms,
                 strict=True,
             )
@@ -185,13 +178,26 @@ def kl_bound(
     >>> bool(bound.total.value[1] < bound.total.value[0])
     True
     """
-    if not 0.0 < positive("t", t) < sde.T:
-        raise ArgumentError(f"t must be in (0, T) = (0, {sde.T:g}), got {t:g}")
-    rule = graded_time_rule(t, sde.T, count("n_times", n_times, 2))
-    mismatch = ScoreMatching.assemble(law, sde, features, rule, "likelihood")(theta)
+    mismatch = ScoreMatching.assemble(law, bound_objective(sde, t, n_times), features)(theta)
     half_length = 0.5 * (sde.T - t)
     integral = Estimate(half_length * mismatch.value, half_length * mismatch.error)
     return Bound(integral, prior_divergence(law, sde), float(t))
+
+
+def bound_objective(sde: ForwardSDE, t: float, n_times: int = 64) -> DenoisingObjective:
+    """Return λ = g² on (t, T): (T − t)/2 times its score-matching loss is the bound's integral.
+
+    Args:
+        sde: forward process.
+        t: evaluation time in (0, T).
+        n_times: nodes of the graded time rule, at least 2.
+
+    Raises:
+        ArgumentError: t outside (0, T).
+    """
+    if not 0.0 < positive("t", t) < sde.T:
+        raise ArgumentError(f"t must be in (0, T) = (0, {sde.T:g}), got {t:g}")
+    return DenoisingObjective.graded(sde, t, count("n_times", n_times, 2), "likelihood")
 
 
 def prior_divergence(law: Target, sde: ForwardSDE) -> Estimate:

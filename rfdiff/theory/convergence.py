@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike
 
 from ..diffusion.marginal_nodes import marginal_nodes
 from ..diffusion.mixtures import GaussianMixture
-from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..diffusion.time_rules import graded_time_rule
 from ..loss.minibatches import Minibatches
-from ..loss.quadratic import QuadraticLoss, denoising_quadratic
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective
+from ..loss.quadratic import QuadraticLoss
 from ..model.features import Embedding, RandomFeatures, draw_features
 from ..support.estimate import Estimate
 from ..support.random import stream
@@ -26,7 +27,7 @@ from ..support.validation import FloatArray, count, finite_array, increasing_cou
 from ..training.gradient_flow import GradientFlow
 from ..training.stochastic import train_stochastic
 from ..training.wide_limit import wide_limit
-from .bounds import ScoreMatching
+from .bounds import ScoreMatching, bound_objective
 
 # Where scores are compared: time nodes on (t, T) and panels of 8 points over p_t at each.
 _TIMES, _PANELS = 8, 8
@@ -34,13 +35,12 @@ _TIMES, _PANELS = 8, 8
 
 def width_errors(
     law: Target,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     embedding: Embedding,
     widths: ArrayLike,
     tau: float,
     *,
     features: str = "l1",
-    rule: TimeRule | None = None,
     t: float = 0.065,
     wide: int = 1024,
     seeds: int = 8,
@@ -50,27 +50,26 @@ def width_errors(
 
     Args:
         law: the population that both are trained on, from θ₀ = 0.
-        sde: forward process.
+        objective: the objective trained on.
         embedding: e(t).
         widths: increasing m.
         tau: training time.
         features: feature law.
-        rule: time rule of the training loss; 32 nodes on (1e-3, T) if None.
         t: smallest time of the comparison.
         wide: width of the evenly spread model that stands for m = ∞.
         seeds: draws of the features, nested in m.
         seed: first seed.
     """
     widths = increasing_counts("widths", widths)
-    rule = graded_time_rule(1e-3, sde.T, 32) if rule is None else rule
-    limit = wide_limit(law, sde, embedding, rule, features=features, m=wide).fine
+    limit = wide_limit(law, objective, embedding, features=features, m=wide).fine
+    sde = objective.sde
     nodes = marginal_nodes(law, sde, graded_time_rule(t, sde.T, _TIMES), _PANELS)
     exact = _on_nodes(limit.features, nodes.x, nodes.t) @ limit.flow.theta(tau)[0]
     errors = np.empty((count("seeds", seeds), len(widths)))
     for row, draw in zip(errors, range(seed, seed + seeds), strict=True):
         drawn = draw_features(features, int(widths[-1]), embedding, seed=draw)
         h = _on_nodes(drawn, nodes.x, nodes.t)
-        loss = denoising_quadratic(law, sde, drawn, rule)
+        loss = denoising_quadratic(law, objective, drawn)
         for k, m in enumerate(widths):
             # The first m features of M: φ is theirs, h = φ/√m.
             share = widths[-1] / m
@@ -84,12 +83,11 @@ def width_errors(
 
 def sample_errors(
     law: Target,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     features: RandomFeatures,
     sizes: ArrayLike,
     tau: float,
     *,
-    rule: TimeRule | None = None,
     t: float = 0.065,
     seeds: int = 8,
     seed: int = 0,
@@ -98,28 +96,24 @@ def sample_errors(
 
     Args:
         law: the population.
-        sde: forward process.
+        objective: the objective trained on.
         features: frozen features.
         sizes: increasing n.
         tau: training time.
-        rule: time rule of the training loss; 64 nodes on (1e-3, T) if None.
         t: smallest time of L̃.
         seeds: samples, nested in n.
         seed: first seed.
     """
     sizes = increasing_counts("sizes", sizes)
-    rule = graded_time_rule(1e-3, sde.T, 64) if rule is None else rule
-    measure = ScoreMatching.assemble(
-        law, sde, features, graded_time_rule(t, sde.T, 64), "likelihood"
-    )
-    ideal = GradientFlow(denoising_quadratic(law, sde, features, rule)).theta(tau)
+    measure = ScoreMatching.assemble(law, bound_objective(objective.sde, t), features)
+    ideal = GradientFlow(denoising_quadratic(law, objective, features)).theta(tau)
     values = np.empty((count("seeds", seeds), len(sizes)))
     errors = np.empty(values.shape)
     for i, draw in enumerate(range(seed, seed + seeds)):
         points = law.sample(int(sizes[-1]), stream(draw, "data"))
         for k, n in enumerate(sizes):
             data = GaussianMixture.from_points(points[:n])
-            loss = denoising_quadratic(data, sde, features, rule)
+            loss = denoising_quadratic(data, objective, features)
             gap = measure.difference(GradientFlow(loss).theta(tau), ideal)
             values[i, k], errors[i, k] = float(gap), float(gap.error)
     return Estimate(values, errors)
@@ -153,16 +147,14 @@ def sgd_distances(
         steps = max(1, round(tau / rate))
         paths = train_stochastic(
             batches.data,
-            batches.sde,
+            batches.objective,
             batches.features,
-            batches.rule,
             learning_rate=_Falling(tau / steps, steps) if decreasing else tau / steps,
             n_steps=steps,
             batch=batches.batch,
             record=[steps],
             repetitions=repetitions,
             seed=seed + k,
-            weighting=batches.weighting,
             noise=batches.noise,
             shuffle=batches.shuffle,
         )

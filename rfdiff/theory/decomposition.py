@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import TimeRule
-from ..loss.quadratic import Weighting, denoising_quadratic
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective
 from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -99,13 +98,10 @@ class LimitLoss:
     def build(
         cls,
         law: Target,
-        sde: ForwardSDE,
         features: RandomFeatures,
         *,
-        training_rule: TimeRule,
-        training_weighting: Weighting,
-        rule: TimeRule,
-        weighting: Weighting,
+        training: DenoisingObjective,
+        measured: DenoisingObjective,
         wide: int = 1536,
     ) -> "LimitLoss":
         """Train a wide model of the features' law on the population; arguments as `decompose`."""
@@ -115,18 +111,15 @@ class LimitLoss:
             )
         limit = wide_limit(
             law,
-            sde,
+            training,
             features.embedding,
-            training_rule,
             features=features.law,
             activation=features.activation,
-            weighting=training_weighting,
             preconditioner=features.preconditioner,
             m=wide,
         )
         first, second, third = (
-            ScoreMatching.assemble(law, sde, model.features, rule, weighting)
-            for model in limit.models
+            ScoreMatching.assemble(law, measured, model.features) for model in limit.models
         )
         return cls(limit, (first, second, third))
 
@@ -146,12 +139,9 @@ def decompose(
     theta: FloatArray,
     *,
     law: Target,
-    sde: ForwardSDE,
     features: RandomFeatures,
-    training_rule: TimeRule,
-    training_weighting: Weighting,
-    rule: TimeRule,
-    weighting: Weighting = "likelihood",
+    training: DenoisingObjective,
+    measured: DenoisingObjective,
     wide: int = 1536,
     limit: LimitLoss | None = None,
 ) -> Decomposition:
@@ -161,32 +151,21 @@ def decompose(
         tau: training times (…).
         theta: θ̂_n(τ) of the empirical flow from θ₀ = 0, shape (…, 1, m).
         law: the population.
-        sde: forward process.
         features: frozen features, drawn from a named law.
-        training_rule: time rule of the loss trained on.
-        training_weighting: its λ(t).
-        rule: time rule of L̃; `graded_time_rule(t, T, …)` for the bound at time t.
-        weighting: λ(t) of L̃; "likelihood" makes (T − t)/2 · L̃ the bound's integral.
+        training: the objective trained on.
+        measured: that of L̃; with `bounds.bound_objective(sde, t)`, (T − t)/2 · L̃ is the bound's
+            integral.
         wide: width of the evenly spread model that stands for m = ∞.
         limit: the `LimitLoss` of the same arguments, to share among data sets and draws.
 
     Raises:
-        ArgumentError: features without a law have no limit; a bad law, rule or weighting.
+        ArgumentError: features without a law have no limit; a bad law or width.
     """
     tau, wide = training_times("tau", tau), multiple("wide", wide, 4)
     if limit is None:
-        limit = LimitLoss.build(
-            law,
-            sde,
-            features,
-            training_rule=training_rule,
-            training_weighting=training_weighting,
-            rule=rule,
-            weighting=weighting,
-            wide=wide,
-        )
-    measure = ScoreMatching.assemble(law, sde, features, rule, weighting)
-    flow = GradientFlow(denoising_quadratic(law, sde, features, training_rule, training_weighting))
+        limit = LimitLoss.build(law, features, training=training, measured=measured, wide=wide)
+    measure = ScoreMatching.assemble(law, measured, features)
+    flow = GradientFlow(denoising_quadratic(law, training, features))
     population = flow.theta(tau)
     of_population, infinite = measure(population), limit(tau)
     return Decomposition(

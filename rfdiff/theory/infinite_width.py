@@ -28,7 +28,7 @@ def limit_kl(
     >>> import rfdiff
     >>> from rfdiff.training.wide_limit import wide_limit
     >>> run = rfdiff.train_exact(tau=[1e2, 1e4, 1e6], m=64, n_times=32, population=True)
-    >>> limit = wide_limit(run.target, run.sde, run.features.embedding, run.problem.rule, m=256)
+    >>> limit = wide_limit(run.target, run.problem.objective, run.features.embedding, m=256)
     >>> ideal = limit_kl(limit, run.target, run.tau, domain=run.default_domain())
     >>> bool((ideal.value[1:] < run.kl().value[1:]).all())
     True

@@ -18,7 +18,7 @@ from scipy.special import ndtr, roots_hermitenorm
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..loss.quadratic import weighting_values
+from ..loss.objective import DenoisingObjective
 from ..model.features import draw_features
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, finite_array, increasing_counts, training_times
@@ -114,11 +114,10 @@ def growth_check(flow: GradientFlow, tau: ArrayLike) -> Check:
 
 def feature_sampling_errors(
     limit: KernelFlow,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     tau: float,
     widths: ArrayLike,
     *,
-    weighting: str = "variance",
     seeds: int = 10,
     seed: int = 0,
 ) -> FloatArray:
@@ -129,10 +128,9 @@ def feature_sampling_errors(
 
     Args:
         limit: an infinite-width flow of the `gaussian` law with ReLU.
-        sde: its forward process.
+        objective: its process and weighting.
         tau: training time.
         widths: increasing m.
-        weighting: λ(t).
         seeds: repetitions, nested in m.
         seed: first seed.
     """
@@ -140,7 +138,7 @@ def feature_sampling_errors(
     nodes = limit.nodes
     coefficients = limit.coefficients(np.asarray(float(tau)))
     exact = limit.at_nodes(np.asarray(float(tau)))
-    weights = nodes.weights * weighting_values(weighting, sde, nodes.t)
+    weights = nodes.weights * objective.weighting_values(nodes.t)
     gain = np.ones_like(nodes.t)
     if limit.preconditioner is not None:
         gain = 1.0 / limit.preconditioner.std(nodes.t)

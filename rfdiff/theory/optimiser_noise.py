@@ -137,10 +137,7 @@ def sgd_noise_kl(
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=100, m=32, precondition=True)
-    >>> problem = run.problem
-    >>> batches = Minibatches(
-    ...     run.data, run.sde, run.features, problem.rule, problem.weighting, batch=32
-    ... )
+    >>> batches = Minibatches(run.data, run.problem.objective, run.features, batch=32)
     >>> noise = [
     ...     sgd_noise_kl(run.flow, batches, rate, [int(1000 / rate)], t=0.065, domain=(-10, 10))[0]
     ...     for rate in (0.1, 0.05)

@@ -21,8 +21,8 @@ from scipy.linalg import eigh
 from ..diffusion.marginal_nodes import MarginalNodes, marginal_nodes
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import TimeRule, graded_time_rule
-from ..loss.quadratic import Weighting, score_norm, weighting_values
+from ..loss.objective import DenoisingObjective
+from ..loss.score_matching import score_norm
 from ..model.features import Embedding
 from ..model.limit_kernels import Kernel, limit_kernel
 from ..numerics.special import phi1
@@ -63,20 +63,18 @@ class KernelFlow:
     def build(
         cls,
         law: Target,
-        sde: ForwardSDE,
+        objective: DenoisingObjective,
         embedding: Embedding,
-        rule: TimeRule,
         n_panels: int,
         *,
         kernel: Kernel,
-        weighting: Weighting = "variance",
         preconditioner: ForwardSDE | None = None,
     ) -> "KernelFlow":
-        """Eigendecompose √ω k √ω on `n_panels` panels of p_t at each node of `rule`."""
-        size = 8 * len(rule) * count("n_panels", n_panels)
+        """Eigendecompose √ω k √ω on `n_panels` panels of p_t at each time node."""
+        size = 8 * len(objective.rule) * count("n_panels", n_panels)
         memory("the kernel matrix", 8.0 * 4.0 * size * size)
-        nodes = marginal_nodes(law, sde, rule, n_panels)
-        root = np.sqrt(nodes.weights * weighting_values(weighting, sde, nodes.t))
+        nodes = marginal_nodes(law, objective.sde, objective.rule, n_panels)
+        root = np.sqrt(nodes.weights * objective.weighting_values(nodes.t))
         z, gain = _inputs(nodes.x, nodes.t, embedding, preconditioner)
         scaled = root * gain
         matrix = np.empty((len(nodes), len(nodes)))
@@ -92,7 +90,7 @@ class KernelFlow:
             preconditioner,
             nodes,
             np.maximum(eigenvalues, 0.0),
-            float(score_norm(law, sde, rule, weighting)),
+            float(score_norm(law, objective)),
             vectors,
             root,
             vectors.T @ (root * nodes.score),
@@ -187,14 +185,11 @@ class KernelLimit:
 
 def kernel_limit(
     law: Target,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     embedding: Embedding,
     *,
     features: str = "gaussian",
     activation: str = "relu",
-    weighting: Weighting = "variance",
-    t_min: float = 1e-3,
-    n_times: int = 32,
     n_panels: int = 8,
     preconditioner: ForwardSDE | None = None,
 ) -> KernelLimit:
@@ -202,40 +197,37 @@ def kernel_limit(
 
     Args:
         law: the population.
-        sde: forward process.
+        objective: process, time rule and weighting of the training loss; a multiple of 4 nodes.
         embedding: e(t).
         features: feature law; "gaussian".
         activation: "relu" or "erf".
-        weighting: λ(t) of the training loss.
-        t_min: the loss averages over t ~ U(t_min, T).
-        n_times: time nodes, a multiple of 4.
-        n_panels: panels of 8 points over p_t at each, a multiple of 4; the matrix is
-            8·n_times·n_panels wide.
+        n_panels: panels of 8 points over p_t at each time node, a multiple of 4; the matrix is
+            as wide as there are points.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
 
     >>> from rfdiff.model.features import LogSigmaEmbedding
     >>> from rfdiff.diffusion.mixtures import bimodal
     >>> from rfdiff.diffusion.sde import VESDE
     >>> sde = VESDE()
-    >>> limit = kernel_limit(bimodal(), sde, LogSigmaEmbedding(sde), n_times=16, n_panels=4)
+    >>> objective = DenoisingObjective.graded(sde, n_times=16)
+    >>> limit = kernel_limit(bimodal(), objective, LogSigmaEmbedding(sde), n_panels=4)
     >>> loss = limit.loss([0.0, 1e2, 1e4])
     >>> bool((np.diff(loss.value) < 0).all())
     True
     """
     kernel = limit_kernel(features, activation)
 
+    n_times = len(objective.rule)
     for name, number in (("n_times", n_times), ("n_panels", n_panels)):
         multiple(name, number, 4)
 
     def build(share: int) -> KernelFlow:
         return KernelFlow.build(
             law,
-            sde,
+            objective.with_times(n_times // share),
             embedding,
-            graded_time_rule(t_min, sde.T, n_times // share),
             n_panels // share,
             kernel=kernel,
-            weighting=weighting,
             preconditioner=preconditioner,
         )
 

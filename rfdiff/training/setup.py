@@ -10,8 +10,10 @@ from ..data.units import Units
 from ..diffusion.mixtures import GaussianMixture, bimodal
 from ..diffusion.sde import VESDE, ForwardSDE
 from ..diffusion.targets import CompactTarget, Target
-from ..diffusion.time_rules import TimeRule, graded_time_rule
-from ..loss.quadratic import QuadraticLoss, Weighting, denoising_quadratic, noise_draw_quadratic
+from ..loss.noise_draws import noise_draw_quadratic
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective, Weighting
+from ..loss.quadratic import QuadraticLoss
 from ..model.features import (
     EMBEDDINGS,
     FEATURE_LAWS,
@@ -44,7 +46,8 @@ class TrainingProblem:
         data: training points in their own units, (n, 1); None when training on the law itself.
         held_out: points set aside, in their own units, (n_test, 1), or None.
         units: of training; the identity whenever `target` is known.
-        sde, features, rule, weighting: as in `denoising_quadratic`.
+        objective: process, time rule and weighting of the loss.
+        features: frozen features.
         noise: fixed noise draws z (n, k), or None for the exact expectation.
         theta0: θ₀, shape (1, m).
         seed: of sampling and everything else that is drawn later.
@@ -54,26 +57,22 @@ class TrainingProblem:
     data: FloatArray | None
     held_out: FloatArray | None
     units: Units
-    sde: ForwardSDE
+    objective: DenoisingObjective
     features: RandomFeatures
-    rule: TimeRule
-    weighting: Weighting
     noise: FloatArray | None
     theta0: FloatArray
     seed: int
 
     def quadratic(self, law: Target) -> QuadraticLoss:
         """Return the denoising loss under a law in units of training."""
-        return denoising_quadratic(law, self.sde, self.features, self.rule, self.weighting)
+        return denoising_quadratic(law, self.objective, self.features)
 
     def training_quadratic(self) -> QuadraticLoss:
         """Return the loss that is trained on."""
         if self.noise is None or self.data is None:
             return self.quadratic(self.training_law)
         u = self.units.to_training(self.data)
-        return noise_draw_quadratic(
-            u, self.noise, self.sde, self.features, self.rule, self.weighting
-        )
+        return noise_draw_quadratic(u, self.noise, self.objective, self.features)
 
     @property
     def training_law(self) -> Target:
@@ -126,7 +125,7 @@ def make_problem(
         (DEFAULT_N if n is None else n) if data is None else len(data),
         draws or 0,
     )
-    rule = graded_time_rule(t_min, sde.T, n_times)
+    objective = DenoisingObjective.graded(sde, t_min, n_times, weighting)
     chosen = _choose_features(features, m, sde, embedding, activation, precondition, seed)
     if data is None:
         target, test = target or bimodal(), None
@@ -141,10 +140,8 @@ def make_problem(
         data=train,
         held_out=test,
         units=Units() if train is None or not standardise else Units.standardising(train),
-        sde=sde,
+        objective=objective,
         features=chosen,
-        rule=rule,
-        weighting=weighting,
         noise=None if train is None or draws is None else _noise(len(train), draws, seed),
         theta0=_initial(theta0, chosen.width, seed),
         seed=seed,

@@ -40,9 +40,7 @@ def stability_limit(batches: Minibatches, n_samples: int = 1 << 14, seed: int = 
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=20, m=16)
-    >>> batches = Minibatches(
-    ...     run.data, run.sde, run.features, run.problem.rule, run.problem.weighting, batch=8
-    ... )
+    >>> batches = Minibatches(run.data, run.problem.objective, run.features, batch=8)
     >>> share = float(stability_limit(batches)) * run.flow.eigenvalues[-1]
     >>> bool(0.1 < share < 0.3)  # of 1/λ_max
     True

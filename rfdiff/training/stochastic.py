@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._kernels import optimisers as kernels
-from ..diffusion.sde import ForwardSDE
-from ..diffusion.time_rules import TimeRule
 from ..loss.minibatches import Minibatches
-from ..loss.quadratic import Weighting
+from ..loss.objective import DenoisingObjective
 from ..model.features import ACTIVATIONS, RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.validation import (
@@ -68,9 +66,8 @@ class OptimiserPaths:
 
 def train_stochastic(
     data: ArrayLike,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     features: RandomFeatures,
-    rule: TimeRule,
     *,
     optimiser: str = "sgd",
     learning_rate: float | Callable[[FloatArray], FloatArray] = 0.01,
@@ -79,7 +76,6 @@ def train_stochastic(
     record: ArrayLike | None = None,
     repetitions: int = 1,
     seed: int = 0,
-    weighting: Weighting = "variance",
     noise: ArrayLike | None = None,
     shuffle: bool = True,
     momentum: float = 0.9,
@@ -91,9 +87,8 @@ def train_stochastic(
 
     Args:
         data: training points (n,) or (n, d), in units of training.
-        sde: forward process.
+        objective: process, range of t ~ U(t_min, T), drawn afresh for every element, weighting.
         features: frozen features.
-        rule: its range (t_min, T) is that of t ~ U(t_min, T), drawn afresh for every element.
         optimiser: "sgd", "momentum" (heavy ball) or "adam".
         learning_rate: η, or a function of the step numbers 0, 1, … returning each step's rate.
         n_steps: number of steps.
@@ -102,7 +97,6 @@ def train_stochastic(
             them, evenly spaced.
         repetitions: independent paths; path r is the same whatever their number.
         seed: of the optimiser's randomness; data and features are given.
-        weighting: λ(t).
         noise: fixed draws z (n, k) of the Monte-Carlo loss; fresh noise if None.
         shuffle: visit every point once an epoch in random order (the paper's code); False draws
             points independently, which makes the mean path exactly gradient descent's.
@@ -118,7 +112,7 @@ def train_stochastic(
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=50, m=16)
     >>> paths = train_stochastic(
-    ...     run.data, run.sde, run.features, run.problem.rule, learning_rate=1e-3, n_steps=1000,
+    ...     run.data, run.problem.objective, run.features, learning_rate=1e-3, n_steps=1000,
     ...     record=[0, 1000],
     ... )
     >>> paths.theta.shape, round(float(paths.tau[-1]), 12)
@@ -133,10 +127,8 @@ def train_stochastic(
     constants = _constants(optimiser, momentum, betas, epsilon)
     batches = Minibatches(
         points("data", data),
-        sde,
+        objective,
         features,
-        rule,
-        weighting,
         batch,
         shuffle,
         None if noise is None else finite_array("noise", noise),

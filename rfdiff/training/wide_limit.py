@@ -17,8 +17,9 @@ from scipy.special import ndtri
 
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..diffusion.time_rules import TimeRule
-from ..loss.quadratic import Weighting, denoising_quadratic, score_norm
+from ..loss.noise_expectation import denoising_quadratic
+from ..loss.objective import DenoisingObjective
+from ..loss.score_matching import score_norm
 from ..model.features import FEATURE_LAWS, Embedding, RandomFeatures
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, count, multiple, one_of, training_times
@@ -111,13 +112,11 @@ class WideLimit:
 
 def wide_limit(
     law: Target,
-    sde: ForwardSDE,
+    objective: DenoisingObjective,
     embedding: Embedding,
-    rule: TimeRule,
     *,
     features: str = "l1",
     activation: str = "relu",
-    weighting: Weighting = "variance",
     preconditioner: ForwardSDE | None = None,
     m: int = 1536,
 ) -> WideLimit:
@@ -127,23 +126,22 @@ def wide_limit(
 
     Args:
         law: the population, or `GaussianMixture.from_points(data)` for the empirical flow.
-        sde: forward process.
+        objective: process, time rule and weighting of the training loss; the finite model's own
+            time rule makes the two comparable.
         embedding: e(t).
-        rule: time rule of the loss; the finite model's own makes the two comparable.
         features: feature law.
         activation: activation.
-        weighting: λ(t) of the training loss.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
         m: width, a multiple of 4; an eigendecomposition of m × m is the cost.
     """
     multiple("m", m, 4)
-    norm_of_score = float(score_norm(law, sde, rule, weighting))
+    norm_of_score = float(score_norm(law, objective))
 
     def build(width: int) -> WideFlow:
         spread = spread_features(
             features, width, embedding, activation=activation, preconditioner=preconditioner
         )
-        quadratic = denoising_quadratic(law, sde, spread, rule, weighting)
+        quadratic = denoising_quadratic(law, objective, spread)
         return WideFlow(spread, GradientFlow(quadratic), norm_of_score, quadratic.constant)
 
     return WideLimit(build(m), build(m // 2), build(m // 4))

@@ -52,9 +52,12 @@ def groups(values: FloatArray, k: int) -> FloatArray:
 def width() -> Iterator[Line]:
     """Check m → ∞ in RMS score."""
     widths = [32, 64, 128, 256, 512, 1024]
+    objective = rfdiff.DenoisingObjective.graded(SDE, n_times=32)
     # A hundred features of the torch law are too few: there the slope is still -0.3.
     for law, first in (("gaussian", 32), ("l1", 32), ("torch", 128)):
-        errors = width_errors(LAW, SDE, EMBEDDING, widths, 1e3, features=law, wide=2048, seeds=16)
+        errors = width_errors(
+            LAW, objective, EMBEDDING, widths, 1e3, features=law, wide=2048, seeds=16
+        )
         fit = fit_power_law(widths, errors, window=(first, 1024))
         claim = f"RMS score to m = infinity, {law} law, m from {first}: m^-0.5 +- 0.1"
         yield slope(claim, fit, -0.5, 0.1)
@@ -72,7 +75,9 @@ def terms() -> Iterator[Line]:
     yield Line(claim, f"largest relative difference {worst:.1e}", worst < 1e-9)
     features = rfdiff.train_exact(1.0, n=10, m=64).features
     sizes = [100, 200, 400, 800, 1600, 3200, 6400]
-    errors = sample_errors(LAW, SDE, features, sizes, 1e6, seeds=128).value
+    errors = sample_errors(
+        LAW, rfdiff.DenoisingObjective.graded(SDE, n_times=64), features, sizes, 1e6, seeds=128
+    ).value
     fit = fit_power_law(sizes, groups(errors, 8), window=(100, 6400))
     yield slope("sampling error I1 against n, 128 samples: n^-1 +- 0.1", fit, -1.0, 0.1)
 
@@ -80,10 +85,10 @@ def terms() -> Iterator[Line]:
 def features() -> Iterator[Line]:
     """Check Lemmas 6 and 8: features drawn at random for the infinite flow's own output layer."""
     widths = [64, 128, 256, 512, 1024]
-    variance = {}
+    objective, variance = rfdiff.DenoisingObjective.graded(SDE, n_times=8), {}
     for mu in (2.0, 3.0, 4.0, 8.0, 15.0):
-        limit = kernel_limit(rfdiff.bimodal(mu), SDE, EMBEDDING, n_times=8, n_panels=4)
-        errors = feature_sampling_errors(limit.fine, SDE, 1e3, widths, seeds=48)
+        limit = kernel_limit(rfdiff.bimodal(mu), objective, EMBEDDING, n_panels=4)
+        errors = feature_sampling_errors(limit.fine, objective, 1e3, widths, seeds=48)
         variance[mu] = groups(errors * widths, 8).mean(axis=1)
         if mu == 3.0:
             fit = fit_power_law(widths, groups(errors, 8), window=(64, 1024))
@@ -97,7 +102,7 @@ def features() -> Iterator[Line]:
 def sgd() -> Iterator[Line]:
     """Check SGD against the flow: order in the rate, the mean path, the limit of stability."""
     run = rfdiff.train_exact(1.0, n=20, m=16)
-    batches = Minibatches(run.data, SDE, run.features, run.problem.rule, "variance", 32, False)
+    batches = Minibatches(run.data, run.problem.objective, run.features, 32, False)
     rates = [0.0005, 0.001, 0.002, 0.004]
     for decreasing in (False, True):
         squares = sgd_distances(
@@ -107,7 +112,7 @@ def sgd() -> Iterator[Line]:
         name = "decreasing" if decreasing else "constant"
         yield slope(f"SGD to the flow, {name} rate, mean square: rate^1 +- 0.1", fit, 1.0, 0.1)
     paths = train_stochastic(
-        run.data, SDE, run.features, run.problem.rule, learning_rate=2e-4, n_steps=10_000,
+        run.data, run.problem.objective, run.features, learning_rate=2e-4, n_steps=10_000,
         record=[10_000], repetitions=400, shuffle=False,
     )  # fmt: skip
     stiff = (paths.theta[:, 0, 0] - run.flow.theta(2.0)[0]) @ run.flow.eigenvectors[:, -8:]
@@ -116,7 +121,7 @@ def sgd() -> Iterator[Line]:
     claim = "SGD at rate 2e-4, 400 paths: mean of the 8 stiffest modes within the interval"
     yield Line(claim, f"largest |z| {np.abs(z).max():.2f}, {inside} of 8 below 1.96", inside >= 6)
     for batch in (1, 8, 32):
-        small = Minibatches(run.data, SDE, run.features, run.problem.rule, "variance", batch, False)
+        small = Minibatches(run.data, run.problem.objective, run.features, batch, False)
         limit = stability_limit(small, 1 << 16)
         share = float(limit) * run.flow.eigenvalues[-1]
         claim = f"largest rate stable in mean square, batches of {batch}: below 1/lambda_max"

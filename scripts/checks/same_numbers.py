@@ -482,7 +482,8 @@ def quadratic_loss() -> Quantities:
     sde, rule = rfdiff.VPSDE(), rfdiff.graded_time_rule(1e-3, 1.0, 24)
     embedding = rfdiff.LogSigmaEmbedding(sde)
     features = rfdiff.draw_features("gaussian", 20, embedding, seed=2, preconditioner=sde)
-    loss = rfdiff.denoising_quadratic(rfdiff.bimodal(), sde, features, rule, "likelihood")
+    objective = rfdiff.DenoisingObjective(sde, rule, "likelihood")
+    loss = rfdiff.denoising_quadratic(rfdiff.bimodal(), objective, features)
     flow = rfdiff.GradientFlow(loss, np.full(20, 0.1))
     theta = flow.theta(TAU)
     return {

@@ -10,12 +10,10 @@ from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
 from rfdiff.loss import atoms
-from rfdiff.loss.quadratic import (
-    denoising_quadratic,
-    noise_draw_quadratic,
-    score_norm,
-    weighting_values,
-)
+from rfdiff.loss.noise_draws import noise_draw_quadratic
+from rfdiff.loss.noise_expectation import denoising_quadratic
+from rfdiff.loss.objective import DenoisingObjective
+from rfdiff.loss.score_matching import score_norm
 from rfdiff.model.features import (
     AffineEmbedding,
     FourierEmbedding,
@@ -32,8 +30,9 @@ def one(t):
     return np.ones_like(t)
 
 
-def at(t):
-    return TimeRule(np.array([t]), np.ones(1), t, t)
+def at(t, sde=VE, weighting="variance"):
+    """Return the objective of one time."""
+    return DenoisingObjective(sde, TimeRule(np.array([t]), np.ones(1), t, t), weighting)
 
 
 def random_law(rng, kind):
@@ -56,7 +55,7 @@ def test_closed_form_agrees_with_adaptive_quadrature(kind, t):
     U[1] = 40.0  # a kink far outside the data
     U[2] = -40.0 * np.sign(W[2])  # and one on the other side
     features = RandomFeatures(W, U, features.embedding)
-    loss = denoising_quadratic(law, VE, features, at(t), one)
+    loss = denoising_quadratic(law, at(t, VE, one), features)
     gram, cross = gram_and_cross(law, VE, features, t)
     assert np.abs(loss.gram - gram).max() <= 1e-12 * np.abs(gram).max()
     assert np.abs(loss.cross[0] - cross).max() <= 1e-12 * np.abs(cross).max()
@@ -73,7 +72,7 @@ def test_very_small_and_very_large_noise(sigma, t):
     sde = VESDE(sigma)
     law = GaussianMixture.from_points([-2.0, 0.5, 3.0])
     features = draw_features("gaussian", 6, AffineEmbedding(), seed=3)
-    loss = denoising_quadratic(law, sde, features, at(t), one)
+    loss = denoising_quadratic(law, at(t, sde, one), features)
     gram, cross = gram_and_cross(law, sde, features, t)
     np.testing.assert_allclose(loss.gram, gram, rtol=0, atol=1e-12 * np.abs(gram).max())
     np.testing.assert_allclose(loss.cross[0], cross, rtol=0, atol=1e-12 * np.abs(cross).max())
@@ -86,7 +85,7 @@ def test_every_process_and_embedding_over_the_whole_rule(sde, embedding):
     features = draw_features("torch", 5, chosen, seed=2, preconditioner=sde)
     law = GaussianMixture([0.3, 0.7], [-1.0, 2.0], [0.5, 0.0])
     rule = graded_time_rule(1e-2, sde.T, 5)
-    loss = denoising_quadratic(law, sde, features, rule, "likelihood")
+    loss = denoising_quadratic(law, DenoisingObjective(sde, rule, "likelihood"), features)
     lam = rule.weights * sde.diffusion_squared(rule.nodes)
     parts = [gram_and_cross(law, sde, features, t) for t in rule.nodes]
     gram = sum(weight * part[0] for weight, part in zip(lam, parts, strict=True))
@@ -101,7 +100,7 @@ def test_loss_is_the_expected_squared_error():
     features = draw_features("l1", 4, LogSigmaEmbedding(VE), seed=5)
     theta = np.random.default_rng(0).normal(size=(1, 4))
     x0, t = 1.3, 0.2
-    loss = denoising_quadratic(GaussianMixture.from_points([x0]), VE, features, at(t))
+    loss = denoising_quadratic(GaussianMixture.from_points([x0]), at(t), features)
     std = float(VE.std(t))
 
     def squared_error(z):
@@ -118,12 +117,12 @@ def test_loss_is_the_expected_squared_error():
 def test_many_points_are_reduced_without_a_trace(monkeypatch):
     data = bimodal().sample(4000, np.random.default_rng(7))
     features = draw_features("l1", 40, LogSigmaEmbedding(VE), seed=1)
-    law, rule = GaussianMixture.from_points(data), graded_time_rule(1e-3, 1.0, 32)
-    table = atoms.gaussian_atoms(law, VE, rule.nodes)
+    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=32)
+    table = atoms.gaussian_atoms(law, VE, objective.rule.nodes)
     assert (table.stop - table.start).min() < 100  # the reduction does happen
-    reduced = denoising_quadratic(law, VE, features, rule)
+    reduced = denoising_quadratic(law, objective, features)
     monkeypatch.setattr(atoms, "_reduced", lambda points, width: None)
-    plain = denoising_quadratic(law, VE, features, rule)
+    plain = denoising_quadratic(law, objective, features)
     assert np.abs(reduced.gram - plain.gram).max() <= 1e-14 * np.abs(plain.gram).max()
     assert np.abs(reduced.cross - plain.cross).max() <= 1e-14 * np.abs(plain.cross).max()
 
@@ -131,9 +130,9 @@ def test_many_points_are_reduced_without_a_trace(monkeypatch):
 @pytest.mark.parametrize("law", [bimodal(), GaussianMixture.from_points([-1.0, 0.2, 2.0])])
 def test_crowded_kinks_share_sums_without_a_trace(law):
     # 600 kinks are carried from box centres by Taylor series, 6 are summed one by one.
-    rule = graded_time_rule(1e-3, 1.0, 24)
+    objective = DenoisingObjective.graded(VE, n_times=24)
     many, few = (
-        denoising_quadratic(law, VE, draw_features("l1", m, LogSigmaEmbedding(VE), seed=4), rule)
+        denoising_quadratic(law, objective, draw_features("l1", m, LogSigmaEmbedding(VE), seed=4))
         for m in (600, 6)
     )
     np.testing.assert_allclose(600 * many.gram[:6, :6], 6 * few.gram, rtol=1e-13)
@@ -147,8 +146,9 @@ def test_noise_draws_are_the_plain_average():
     W = features.W.copy()
     W[4] = 0.0
     features = RandomFeatures(W, features.U, features.embedding)
-    rule = graded_time_rule(1e-3, 1.0, 6)
-    loss = noise_draw_quadratic(data, noise, VE, features, rule)
+    objective = DenoisingObjective.graded(VE, n_times=6)
+    rule = objective.rule
+    loss = noise_draw_quadratic(data, noise, objective, features)
     theta = rng.normal(size=(1, 9))
     expected = 0.0
     for t, weight in zip(rule.nodes, rule.weights, strict=True):
@@ -164,7 +164,7 @@ def test_smooth_activations_agree_with_quadrature_and_know_their_error(activatio
     law = GaussianMixture([0.4, 0.6], [-1.0, 1.5], [0.3, 0.0])
     features = draw_features("gaussian", 5, LogSigmaEmbedding(VE), seed=8, activation=activation)
     t = 0.1
-    loss = denoising_quadratic(law, VE, features, at(t), one)
+    loss = denoising_quadratic(law, at(t, VE, one), features)
     marginal = law.diffuse(1.0, float(VE.std(t)))
     low, high = marginal.domain(12)
 
@@ -181,10 +181,10 @@ def test_smooth_activations_agree_with_quadrature_and_know_their_error(activatio
 def test_same_bits_for_any_number_of_threads(on_one_thread):
     data = bimodal().sample(300, np.random.default_rng(1))
     features = draw_features("l1", 150, LogSigmaEmbedding(VE), seed=1)
-    law, rule = GaussianMixture.from_points(data), graded_time_rule(1e-3, 1.0, 16)
+    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=16)
 
     def assemble():
-        return denoising_quadratic(law, VE, features, rule)
+        return denoising_quadratic(law, objective, features)
 
     default, serial = assemble(), on_one_thread(assemble)
     assert default.gram.tobytes() == serial.gram.tobytes()
@@ -193,7 +193,8 @@ def test_same_bits_for_any_number_of_threads(on_one_thread):
 
 def test_gram_is_symmetric_and_positive():
     features = draw_features("l1", 64, LogSigmaEmbedding(VE), seed=6)
-    loss = denoising_quadratic(raised_cosine(), VE, features, graded_time_rule(1e-3, 1.0, 32))
+    objective = DenoisingObjective.graded(VE, n_times=32)
+    loss = denoising_quadratic(raised_cosine(), objective, features)
     assert (loss.gram == loss.gram.T).all()
     eigenvalues = np.linalg.eigvalsh(loss.gram)
     assert eigenvalues.min() > -1e-14 * eigenvalues.max()
@@ -201,14 +202,14 @@ def test_gram_is_symmetric_and_positive():
 
 def test_empirical_loss_tends_to_the_populations():
     features = draw_features("l1", 30, LogSigmaEmbedding(VE), seed=6)
-    rule = graded_time_rule(1e-3, 1.0, 32)
-    truth = denoising_quadratic(bimodal(), VE, features, rule).gram
+    objective = DenoisingObjective.graded(VE, n_times=32)
+    truth = denoising_quadratic(bimodal(), objective, features).gram
     sizes = np.array([100, 1000, 10_000])
     errors = []
     for n in sizes:
         samples = [bimodal().sample(n, np.random.default_rng(seed)) for seed in range(12)]
         gaps = [
-            denoising_quadratic(GaussianMixture.from_points(x), VE, features, rule).gram - truth
+            denoising_quadratic(GaussianMixture.from_points(x), objective, features).gram - truth
             for x in samples
         ]
         errors.append(np.sqrt(np.mean([np.sum(gap**2) for gap in gaps])))
@@ -219,7 +220,7 @@ def test_empirical_loss_tends_to_the_populations():
 
 def test_score_norm_against_adaptive_quadrature():
     law = GaussianMixture([0.4, 0.6], [-2.0, 1.0], [0.5, 1.0])
-    norm = score_norm(law, VE, at(0.05), one)
+    norm = score_norm(law, at(0.05, VE, one))
     marginal = law.diffuse(1.0, float(VE.std(0.05)))
     value, _ = quad(
         lambda x: float(marginal.density(x) * marginal.score(x) ** 2), -12, 14, limit=400
@@ -231,23 +232,39 @@ def test_score_norm_against_adaptive_quadrature():
 def test_weightings():
     t = np.array([0.01, 0.5])
     std = VE.std(t)
-    np.testing.assert_allclose(weighting_values("variance", VE, t), std**2)
-    np.testing.assert_allclose(weighting_values("inverse-norm", VE, t, 4), std / 2.0)
-    np.testing.assert_allclose(weighting_values("likelihood", VE, t), 25.0 ** (2 * t))
-    np.testing.assert_allclose(weighting_values(lambda t: 3.0, VE, t), [3.0, 3.0])
+
+    def weighting_values(weighting, d=1):
+        return at(0.1, VE, weighting).weighting_values(t, d)
+
+    np.testing.assert_allclose(weighting_values("variance"), std**2)
+    np.testing.assert_allclose(weighting_values("inverse-norm", 4), std / 2.0)
+    np.testing.assert_allclose(weighting_values("likelihood"), 25.0 ** (2 * t))
+    np.testing.assert_allclose(weighting_values(lambda t: 3.0), [3.0, 3.0])
     with pytest.raises(ArgumentError, match="weighting must be one of"):
-        weighting_values("likelyhood", VE, t)
+        at(0.1, VE, "likelyhood")
     with pytest.raises(ArgumentError, match="non-negative"):
-        weighting_values(lambda t: t - 0.1, VE, t)
+        weighting_values(lambda t: t - 0.1)
+
+
+def test_what_follows_from_process_times_and_weighting():
+    objective = DenoisingObjective.graded(VE, 0.01, 20, "likelihood")
+    t = objective.rule.nodes
+    lam = objective.rule.weights * VE.diffusion_squared(t)
+    np.testing.assert_allclose(objective.node_weights(), lam, rtol=1e-15)
+    assert objective.constant(3) == pytest.approx(3.0 * lam @ VE.std(t) ** -2.0, rel=1e-14)
+    refined = objective.refined
+    assert len(refined.rule) == 40
+    assert (refined.rule.t_min, refined.rule.t_max) == (0.01, 1.0)
+    assert refined.weighting == "likelihood"
 
 
 def test_refusals():
     features = draw_features("l1", 4, AffineEmbedding(), seed=0, dimension=2)
     flat = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
     with pytest.raises(ArgumentError, match="dimension 1 only, got 2"):
-        denoising_quadratic(flat, VE, features, at(0.1))
+        denoising_quadratic(flat, at(0.1), features)
     with pytest.raises(ArgumentError, match="do not fit"):
-        denoising_quadratic(bimodal(), VE, features, at(0.1))
+        denoising_quadratic(bimodal(), at(0.1), features)
     smooth = draw_features("l1", 4, AffineEmbedding(), seed=0, activation="tanh")
     with pytest.raises(ArgumentError, match="noise_samples needs activation 'relu'"):
-        noise_draw_quadratic(np.zeros((1, 1)), np.zeros((1, 1)), VE, smooth, at(0.1))
+        noise_draw_quadratic(np.zeros((1, 1)), np.zeros((1, 1)), at(0.1), smooth)

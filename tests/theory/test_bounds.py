@@ -11,6 +11,7 @@ from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.diffusion.time_rules import graded_time_rule
 from rfdiff.divergences.divergences import kl_divergence
+from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.bounds import ScoreMatching, kl_bound, prior_divergence
 
@@ -73,8 +74,8 @@ class TestBoundItself:
     def test_difference_of_losses_keeps_its_digits(self):
         """Two nearly equal parameters: the difference is right where subtraction is not."""
         run = rfdiff.train_exact(1e6, n=50, m=64)
-        rule = graded_time_rule(T_EVAL, 1.0, 16)
-        measure = ScoreMatching.assemble(run.target, run.sde, run.features, rule)
+        objective = DenoisingObjective.graded(run.sde, T_EVAL, 16)
+        measure = ScoreMatching.assemble(run.target, objective, run.features)
         theta = run.theta()
         step = 1e-9 * np.ones_like(theta)
         exact = float(np.sum(step * measure.fine.gradient(theta)))

@@ -7,6 +7,7 @@ import rfdiff
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE
 from rfdiff.loss.minibatches import Minibatches
+from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.model.features import LogSigmaEmbedding, draw_features
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
@@ -14,19 +15,20 @@ from rfdiff.theory.exponents import fit_power_law
 
 LAW, SDE = bimodal(3.0), VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
+OBJECTIVE = DenoisingObjective.graded(SDE, n_times=32)
 
 
 @pytest.mark.parametrize("features", ["gaussian", "l1"])
 def test_rms_score_approaches_the_limit_as_m_to_minus_one_half(features):
     widths = [32, 64, 128, 256, 512]
-    errors = width_errors(LAW, SDE, EMBEDDING, widths, 1e3, features=features, seeds=8)
+    errors = width_errors(LAW, OBJECTIVE, EMBEDDING, widths, 1e3, features=features, seeds=8)
     assert abs(fit_power_law(widths, errors).exponent + 0.5) < 0.1
 
 
 def test_width_errors_are_those_of_separate_trainings():
     """The Gram of the first m of M features, rescaled, against a model of m features of its own."""
-    errors = width_errors(LAW, SDE, EMBEDDING, [16, 64], 1e3, seeds=2, seed=5, wide=256)
-    alone = width_errors(LAW, SDE, EMBEDDING, [16], 1e3, seeds=1, seed=6, wide=256)
+    errors = width_errors(LAW, OBJECTIVE, EMBEDDING, [16, 64], 1e3, seeds=2, seed=5, wide=256)
+    alone = width_errors(LAW, OBJECTIVE, EMBEDDING, [16], 1e3, seeds=1, seed=6, wide=256)
     assert errors[1, 0] == pytest.approx(alone[0, 0], rel=1e-9)
     assert errors[0, 0] != errors[1, 0]
 
@@ -35,7 +37,7 @@ def test_sampling_error_vanishes_at_first_order_in_n():
     """I₁ ~ n^{−1}: means over sixteen samples, in four groups since one alone may be negative."""
     sizes = [100, 200, 400, 800, 1600]
     features = draw_features("l1", 64, EMBEDDING, seed=0)
-    errors = sample_errors(LAW, SDE, features, sizes, 1e6, seeds=16)
+    errors = sample_errors(LAW, OBJECTIVE.refined, features, sizes, 1e6, seeds=16)
     assert (errors.error < 0.05 * errors.value.mean(axis=0)).all()
     groups = errors.value.reshape(4, 4, len(sizes)).mean(axis=1)
     assert abs(fit_power_law(sizes, groups, window=(100, 1600)).exponent + 1.0) < 0.2
@@ -44,7 +46,7 @@ def test_sampling_error_vanishes_at_first_order_in_n():
 def test_sampling_error_is_the_decompositions():
     run = rfdiff.train_exact(1e6, n=80, m=32)
     terms = run.decomposition(wide=64)
-    alone = sample_errors(LAW, SDE, run.features, [40, 80], 1e6, rule=run.problem.rule, seeds=1)
+    alone = sample_errors(LAW, run.problem.objective, run.features, [40, 80], 1e6, seeds=1)
     assert terms.scale * alone.value[0, 1] == pytest.approx(float(terms.sample), rel=1e-9)
 
 
@@ -57,8 +59,7 @@ class TestSGD:
     @pytest.fixture(scope="class")
     @classmethod
     def batches(cls, run):
-        problem = run.problem
-        return Minibatches(run.data, SDE, run.features, problem.rule, "variance", 32, False)
+        return Minibatches(run.data, run.problem.objective, run.features, 32, False)
 
     @pytest.mark.parametrize("decreasing", [False, True])
     def test_distance_to_the_flow_is_first_order(self, run, batches, decreasing):
@@ -86,4 +87,4 @@ class TestSGD:
 @pytest.mark.parametrize("widths", [[64, 32], [0, 8], [1.5], [[8, 16]], []])
 def test_widths(widths):
     with pytest.raises(ArgumentError, match="widths must be increasing positive integers"):
-        width_errors(LAW, SDE, EMBEDDING, widths, 1e3)
+        width_errors(LAW, OBJECTIVE, EMBEDDING, widths, 1e3)

@@ -6,8 +6,9 @@ import pytest
 import rfdiff
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
-from rfdiff.diffusion.time_rules import graded_time_rule
-from rfdiff.loss.quadratic import denoising_quadratic, score_norm
+from rfdiff.loss.noise_expectation import denoising_quadratic
+from rfdiff.loss.objective import DenoisingObjective
+from rfdiff.loss.score_matching import score_norm
 from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures
 from rfdiff.support.errors import ArgumentError
 
@@ -48,10 +49,10 @@ def test_total_is_the_bounds_integral(run, terms):
 
 def test_each_term_against_its_definition(run, terms):
     """By separate trainings and the denoising loss with its constant replaced."""
-    rule = graded_time_rule(0.065, 1.0, 64)
+    objective = DenoisingObjective.graded(run.sde, 0.065, 64, "likelihood")
     population = rfdiff.train_exact(TAU, n=None, m=64, population=True)
-    loss = denoising_quadratic(run.target, run.sde, run.features, rule, "likelihood")
-    shift = float(score_norm(run.target, run.sde, rule, "likelihood")) - loss.constant
+    loss = denoising_quadratic(run.target, objective, run.features)
+    shift = float(score_norm(run.target, objective)) - loss.constant
     of_sample, of_population = loss(run.theta()) + shift, loss(population.theta()) + shift
     scale = terms.scale
     assert np.allclose(terms.total.value, scale * of_sample, rtol=1e-9)
@@ -110,7 +111,7 @@ class TestBadInput:
 
     def test_time_at_the_end(self):
         run = rfdiff.train_exact(1.0, n=10, m=8)
-        with pytest.raises(ArgumentError, match="t must be below T"):
+        with pytest.raises(ArgumentError, match=r"t must be in \(0, T\)"):
             run.decomposition(t=1.0)
 
     def test_odd_width(self):

@@ -8,6 +8,7 @@ import rfdiff
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
+from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.quadratic import QuadraticLoss
 from rfdiff.model.features import LogSigmaEmbedding
 from rfdiff.support.errors import ArgumentError
@@ -163,17 +164,19 @@ class TestLemmas:
 
     def test_feature_sampling_is_first_order_in_m(self):
         sde = VESDE()
-        limit = kernel_limit(bimodal(3.0), sde, LogSigmaEmbedding(sde), n_times=8, n_panels=4)
+        objective = DenoisingObjective.graded(sde, n_times=8)
+        limit = kernel_limit(bimodal(3.0), objective, LogSigmaEmbedding(sde), n_panels=4)
         widths = np.array([64, 128, 256, 512, 1024])
-        errors = feature_sampling_errors(limit.fine, sde, 1e3, widths, seeds=24)
+        errors = feature_sampling_errors(limit.fine, objective, 1e3, widths, seeds=24)
         fit = fit_power_law(widths, errors.reshape(6, 4, -1).mean(axis=1), window=(64, 1024))
         assert abs(fit.exponent + 1.0) < 0.15
 
     def test_feature_sampling_grows_at_most_as_mu_squared(self):
         sde, mean = VESDE(), []
+        objective = DenoisingObjective.graded(sde, n_times=8)
         for mu in (2.0, 4.0, 8.0):
-            limit = kernel_limit(bimodal(mu), sde, LogSigmaEmbedding(sde), n_times=8, n_panels=4)
-            errors = feature_sampling_errors(limit.fine, sde, 1e3, [256], seeds=24)
+            limit = kernel_limit(bimodal(mu), objective, LogSigmaEmbedding(sde), n_panels=4)
+            errors = feature_sampling_errors(limit.fine, objective, 1e3, [256], seeds=24)
             mean.append(errors.mean())
         slopes = np.diff(np.log(mean)) / np.log(2.0)
         assert (slopes < 2.0).all() and mean[2] > mean[0]

@@ -7,7 +7,7 @@ from scipy.integrate import quad
 
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE
-from rfdiff.diffusion.time_rules import graded_time_rule
+from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.model.features import LogSigmaEmbedding, draw_features
 from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel, limit_kernel
 from rfdiff.runs.train_exact import train_exact
@@ -18,6 +18,7 @@ from rfdiff.training.wide_limit import spread_features, wide_limit
 
 SDE = VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
+OBJECTIVE = DenoisingObjective.graded(SDE, n_times=16)
 LAW = bimodal(3.0)
 
 
@@ -83,7 +84,7 @@ class TestKernels:
         with pytest.raises(ArgumentError, match="have no closed-form kernel"):
             limit_kernel(features, activation)
         with pytest.raises(ArgumentError, match="have no closed-form kernel"):
-            kernel_limit(LAW, SDE, EMBEDDING, features=features, activation=activation)
+            kernel_limit(LAW, OBJECTIVE, EMBEDDING, features=features, activation=activation)
 
     def test_unknown_names(self):
         with pytest.raises(ArgumentError, match="features must be one of"):
@@ -92,7 +93,7 @@ class TestKernels:
 
 @pytest.fixture(scope="module")
 def limit():
-    return kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
+    return kernel_limit(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
 
 
 class TestKernelFlow:
@@ -132,9 +133,8 @@ class TestKernelFlow:
     def test_two_routes_agree_within_their_errors(self):
         """Function space on nodes against a wide model of evenly spread features."""
         tau, x = np.array([1e2, 1e4]), np.linspace(-6, 6, 41)
-        kernel = kernel_limit(LAW, SDE, EMBEDDING, n_times=16, n_panels=8)
-        rule = graded_time_rule(1e-3, 1.0, 16)
-        wide = wide_limit(LAW, SDE, EMBEDDING, rule, features="gaussian", m=1024)
+        kernel = kernel_limit(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
+        wide = wide_limit(LAW, OBJECTIVE, EMBEDDING, features="gaussian", m=1024)
         a, b = kernel.score(x, 0.2, tau), wide.score(x, 0.2, tau)
         size = np.abs(a.value).max()
         assert np.abs(a.value - b.value).max() < 5e-3 * size
@@ -147,10 +147,12 @@ class TestKernelFlow:
         loop = [[float(limit.fine.loss(one)) for one in row] for row in tau]
         assert np.allclose(limit.fine.loss(tau), loop, rtol=1e-13)
 
-    @pytest.mark.parametrize("name", ["n_times", "n_panels"])
-    def test_odd_sizes(self, name):
+    @pytest.mark.parametrize(
+        ("name", "n_times", "n_panels"), [("n_times", 7, 8), ("n_panels", 8, 7)]
+    )
+    def test_odd_sizes(self, name, n_times, n_panels):
         with pytest.raises(ArgumentError, match=f"{name} must be a multiple of 4, got 7"):
-            kernel_limit(LAW, SDE, EMBEDDING, **{name: 7})
+            kernel_limit(LAW, OBJECTIVE.with_times(n_times), EMBEDDING, n_panels=n_panels)
 
 
 class TestFiniteWidth:
@@ -170,16 +172,15 @@ class TestFiniteWidth:
 
     @pytest.mark.parametrize("law", ["l1", "torch"])
     def test_wide_limit_is_within_its_error(self, law):
-        rule, tau = graded_time_rule(1e-3, 1.0, 32), np.array([1e2, 1e4])
-        sde = VPSDE()
-        embedding = LogSigmaEmbedding(sde)
-        small = wide_limit(LAW, sde, embedding, rule, features=law, m=256).loss(tau)
-        large = wide_limit(LAW, sde, embedding, rule, features=law, m=1024).loss(tau)
+        tau, sde = np.array([1e2, 1e4]), VPSDE()
+        objective, embedding = DenoisingObjective.graded(sde, n_times=32), LogSigmaEmbedding(sde)
+        small = wide_limit(LAW, objective, embedding, features=law, m=256).loss(tau)
+        large = wide_limit(LAW, objective, embedding, features=law, m=1024).loss(tau)
         assert (np.abs(small.value - large.value) <= small.error + large.error).all()
 
     def test_odd_widths_are_refused(self):
         with pytest.raises(ArgumentError, match="m must be a multiple of 4, got 7"):
-            wide_limit(LAW, SDE, EMBEDDING, graded_time_rule(1e-3, 1.0, 8), m=7)
+            wide_limit(LAW, OBJECTIVE, EMBEDDING, m=7)
 
 
 class TestLimitKL:
@@ -188,8 +189,8 @@ class TestLimitKL:
     @pytest.fixture(scope="class")
     @classmethod
     def ideal(cls):
-        rule = graded_time_rule(1e-3, 1.0, 32)
-        limits = [wide_limit(LAW, SDE, EMBEDDING, rule, m=m) for m in (256, 1024)]
+        objective = OBJECTIVE.refined
+        limits = [wide_limit(LAW, objective, EMBEDDING, m=m) for m in (256, 1024)]
         return [limit_kl(limit, LAW, cls.TAU, domain=(-10.0, 10.0)) for limit in limits]
 
     def test_it_is_within_its_error(self, ideal):

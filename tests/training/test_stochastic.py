@@ -11,7 +11,7 @@ import pytest
 
 import rfdiff
 from rfdiff.loss.minibatches import Minibatches
-from rfdiff.loss.quadratic import noise_draw_quadratic
+from rfdiff.loss.noise_draws import noise_draw_quadratic
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.optimiser_noise import gradient_scatter, sgd_covariance
 from rfdiff.training.gradient_flow import GradientFlow
@@ -28,7 +28,7 @@ def run():
 
 def train(run, **choices):
     choices = {"batch": BATCH, "shuffle": False, **choices}
-    return train_stochastic(run.data, run.sde, run.features, run.problem.rule, **choices)
+    return train_stochastic(run.data, run.problem.objective, run.features, **choices)
 
 
 def z_scores(run, paths, exact):
@@ -41,9 +41,7 @@ def z_scores(run, paths, exact):
 
 def batches(run, size=BATCH, noise=None):
     """Independent batches of the run's own problem."""
-    return Minibatches(
-        run.data, run.sde, run.features, run.problem.rule, "variance", size, False, noise
-    )
+    return Minibatches(run.data, run.problem.objective, run.features, size, False, noise)
 
 
 class TestMeanPath:
@@ -79,9 +77,7 @@ class TestMeanPath:
     def test_fixed_draws_follow_their_own_loss(self, run):
         """The Monte-Carlo loss of two fixed draws a datum, not the loss exact in the noise."""
         noise = np.random.default_rng(0).standard_normal((20, 2))
-        loss = noise_draw_quadratic(
-            run.data, noise, run.sde, run.features, run.problem.rule, "variance"
-        )
+        loss = noise_draw_quadratic(run.data, noise, run.problem.objective, run.features)
         marks = [0, 50, 400]
         paths = train(
             run, noise=noise, learning_rate=0.004, n_steps=400, repetitions=300, record=marks
@@ -235,7 +231,7 @@ class TestPaths:
         assert not np.array_equal(many.theta[0], many.theta[1])
 
     def test_epochs_visit_every_point_once(self, run):
-        source = Minibatches(run.data, run.sde, run.features, run.problem.rule, "variance", 5, True)
+        source = Minibatches(run.data, run.problem.objective, run.features, 5, True)
         stream = source.stream(0)
         for _ in range(3):
             assert sorted(stream._indices(20)) == list(range(20))

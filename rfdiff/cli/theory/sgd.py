@@ -52,23 +52,19 @@ def run_sgd(run: TrainedFlow, t: float, steps: int) -> SGDPaths:
     problem = run.problem
     assert run.data is not None
     data = problem.units.to_training(run.data)
-    batches = Minibatches(
-        data, run.sde, run.features, problem.rule, problem.weighting, _BATCH, shuffle=False
-    )
+    batches = Minibatches(data, problem.objective, run.features, _BATCH, shuffle=False)
     limit = stability_limit(batches)
     rate = _RATE * float(limit)
     paths = train_stochastic(
         data,
-        run.sde,
+        problem.objective,
         run.features,
-        problem.rule,
         learning_rate=rate,
         n_steps=steps,
         batch=_BATCH,
         record=np.unique(np.geomspace(1, steps, min(steps, 80)).round().astype(int)),
         repetitions=_REPETITIONS,
         seed=problem.seed,
-        weighting=problem.weighting,
         theta0=problem.theta0,
     )
     domain = run.default_domain(t)

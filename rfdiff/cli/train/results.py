@@ -151,8 +151,8 @@ def settings(results: TrainResults) -> dict[str, Any]:
         "sde": repr(flow.sde),
         "embedding": type(features.embedding).__name__,
         "activation": features.activation,
-        "t_min": problem.rule.t_min,
-        "n_times": len(problem.rule),
+        "t_min": problem.objective.rule.t_min,
+        "n_times": len(problem.objective.rule),
         "t": float(f"{results.time:.6g}"),
     }
     if problem.held_out is not None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ...diffusion.targets import Target
-from ...diffusion.time_rules import graded_time_rule
 from ...loss.quadratic import QuadraticLoss
+from ...theory.bounds import bound_objective
 from ...theory.decomposition import LimitLoss
 from ...training.setup import TrainingProblem
 from ..points.identity import Point, canonical_json
@@ -53,12 +53,9 @@ def _limit(keyed: _Keyed, t: float) -> LimitLoss:
     problem = keyed.problem
     return LimitLoss.build(
         keyed.law,
-        problem.sde,
         problem.features,
-        training_rule=problem.rule,
-        training_weighting=problem.weighting,
-        rule=graded_time_rule(t, problem.sde.T, BOUND_TIMES),
-        weighting="likelihood",
+        training=problem.objective,
+        measured=bound_objective(problem.objective.sde, t, BOUND_TIMES),
         wide=WIDE,
     )
 

@@ -1,4 +1,4 @@
-"""Gram and cross matrices of smooth activations in one dimension, by quadrature in x.
+"""Entries of G and C for smooth activations in one dimension, by quadrature in x.
 
 E_{p_t} f is computed by Gauss–Legendre panels over the marginal's support, as wide as the
 marginal's narrowest component or the activation's scale allows; the error compares two orders.
@@ -8,10 +8,10 @@ C = E[(−z/σ_t) h] = −E h′ by Stein's lemma, as for ReLU.
 import numpy as np
 
 from ..diffusion.mixtures import GaussianMixture
-from ..diffusion.sde import ForwardSDE
 from ..model.features import RandomFeatures
 from ..numerics.quadrature import composite_gauss_legendre
 from ..support.validation import FloatArray
+from .objective import DenoisingObjective
 
 _TAIL = 9.0
 _ORDERS = (12, 8)
@@ -19,16 +19,13 @@ _MAX_PANELS = 4000
 
 
 def smooth_moments(
-    mixture: GaussianMixture,
-    sde: ForwardSDE,
-    features: RandomFeatures,
-    t: FloatArray,
-    lam: FloatArray,
+    mixture: GaussianMixture, objective: DenoisingObjective, features: RandomFeatures
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return (G, C, error): G (m, m), C (1, m), and the largest difference of two orders."""
     m = features.width
     totals = [(np.zeros((m, m)), np.zeros(m)) for _ in _ORDERS]
-    for node, weight in zip(t, lam, strict=True):
+    sde = objective.sde
+    for node, weight in zip(objective.rule.nodes, objective.node_weights(), strict=True):
         marginal = mixture.diffuse(float(sde.scale(node)), float(sde.std(node)))
         edges = _panels(marginal, np.abs(features.W).max())
         for order, (gram, cross) in zip(_ORDERS, totals, strict=True):
