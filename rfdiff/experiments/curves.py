@@ -13,7 +13,7 @@ from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
 from ..loss.score_matching import score_norm
-from ..runs.evaluation import EVALUATION_TIME
+from ..runs.defaults import EVALUATION_TIME
 from ..runs.trained_flow import TrainedFlow
 from ..support.validation import FloatArray
 from ..theory.bounds import bound_objective, prior_divergence

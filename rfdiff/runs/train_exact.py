@@ -17,7 +17,8 @@ from ..support.random import check_seed
 from ..support.validation import memory, training_times
 from ..training.setup import make_problem
 from .persistence import load_run
-from .trained_flow import TrainedFlow, solve
+from .state import solve
+from .trained_flow import TrainedFlow
 
 
 def train_exact(

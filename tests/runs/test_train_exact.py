@@ -212,3 +212,24 @@ def test_repr_is_short():
     assert repr(rfdiff.train_exact(n=10, m=8, n_times=4)) == (
         "<TrainedFlow 2-component mixture, n=10, m=8, 201 times, τ = 1 … 1e+10>"
     )
+
+
+def test_n_m_and_seed():
+    run = rfdiff.train_exact(1.0, n=10, m=8, n_times=4, seed=3)
+    assert (run.n, run.m, run.seed) == (10, 8, 3)
+    assert rfdiff.train_exact(1.0, population=True, m=8, n_times=4).n is None
+
+
+@pytest.mark.parametrize(
+    ("of", "choices", "message"),
+    [
+        ("train", {"t": 0.1}, "t is no choice for the early stopping of 'train'"),
+        ("kl", {"on": "train"}, "on is no choice for the early stopping of 'kl'"),
+        ("nll", {"against": "pt"}, "against is no choice for the early stopping of 'nll'"),
+        ("loss", {}, "of must be one of 'kl', 'nll', 'train', 'population', 'test', got 'loss'"),
+    ],
+)
+def test_early_stopping_refuses_choices_of_other_curves(of, choices, message):
+    run = rfdiff.train_exact(1.0, n=10, m=8, n_times=4)
+    with pytest.raises(rfdiff.ArgumentError, match=message):
+        run.early_stopping(of, **choices)

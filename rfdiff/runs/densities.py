@@ -1,0 +1,218 @@
+"""Learned densities of a run, in the data's own units, and what is asked of them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..densities.learned_density import (
+    METHODS,
+    LearnedDensity,
+    Method,
+    comparison_domain,
+    learned_density,
+)
+from ..diffusion.law_on_domain import Domain, parse_domain
+from ..diffusion.targets import Target
+from ..divergences.divergences import DIVERGENCES, Kind, kl_divergence, negative_log_likelihood
+from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
+from ..support.validation import FloatArray, finite_array, one_of
+from .solved import Solved
+from .state import TrainedState
+
+Against = Literal["p0", "pt"]
+On = Literal["test", "train"]
+_TIME_RULE_TOO = "quadrature and time rule"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedDensities(TrainedState):
+    """A trained state with the densities that its score stands for.
+
+    The densities solved most recently are kept: to ask for a KL, then a Wasserstein distance,
+    then the density itself, with the same `tau`, `method`, `t` and `domain`, solves once.
+    """
+
+    _solved: Solved[LearnedDensity] = field(init=False, repr=False, default_factory=Solved)
+
+    def learned_density(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> LearnedDensity:
+        """Return the learned density at training times, an object, in units of training.
+
+        Args:
+            tau: as in `kl`.
+            t: as in `kl`.
+            method: as in `kl`.
+            domain: as in `kl`.
+        """
+        tau = self._times(tau)
+        one_of("method", method, METHODS)
+        t = self._evaluation_time(t)
+        domain = self.default_domain(t) if domain is None else parse_domain(domain)
+
+        def solved() -> LearnedDensity:
+            within = self.problem.units.domain_to_training(domain)
+            return learned_density(method, self._training_score(tau), self.sde, t, within)
+
+        return self._solved.get((method, t, domain, tau.shape, tau.tobytes()), solved)
+
+    def log_density(
+        self,
+        x: ArrayLike,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> FloatArray:
+        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; −∞ outside the domain."""
+        units = self.problem.units
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        value = learned.log_density(units.to_training(finite_array("x", x)))
+        return units.log_density_to_own(value)
+
+    def density(
+        self,
+        x: ArrayLike,
+        tau: ArrayLike | None = None,
+        *,
+        t: float | None = None,
+        method: Method = "score-integral",
+        domain: Domain | float | None = None,
+    ) -> FloatArray:
+        """Return p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; arguments as in `kl`.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
+        >>> bool(run.density(3.0) > 4 * run.density(0.0))
+        True
+        """
+        return np.exp(self.log_density(x, tau, t=t, method=method, domain=domain))
+
+    def kl(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        method: Method = "score-integral",
+        against: Against = "p0",
+        t: float | None = None,
+        domain: Domain | float | None = None,
+        certify: bool = False,
+    ) -> Estimate:
+        """Return KL(p‖p̂_{t,θ(τ)}), shape τ.shape, with p normalised on the domain.
+
+        Args:
+            tau: training times.
+            method: definition of the learned density: "score-integral" [11], normalised on the
+                domain too; "probability-flow" [4] or "reverse-sde" [3], laws on the line.
+            against: reference p: the target p₀, or its marginal p_t at the evaluation time.
+            t: evaluation time; `default_time` if None.
+            domain: (a, b) in the data's units; `default_domain` if None; `np.inf` for the line,
+                where the divergence is +∞ if the density cannot be normalised.
+            certify: add to the error the change under twice the time nodes (trains once more).
+
+        Raises:
+            ArgumentError: the law of the data is unknown (use `nll`), or a bad choice.
+        """
+        tau = self._times(tau)
+        t = self._evaluation_time(t)
+        law = self._law(against, t)
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        estimate = kl_divergence(law, learned)
+        if not certify:
+            return estimate
+        finer = self.refined.kl(tau, method=method, against=against, t=t, domain=domain)
+        return estimate.with_change_to(finer, _TIME_RULE_TOO)
+
+    def divergence(
+        self,
+        kind: Kind = "kl",
+        tau: ArrayLike | None = None,
+        *,
+        method: Method = "score-integral",
+        against: Against = "p0",
+        t: float | None = None,
+        domain: Domain | float | None = None,
+    ) -> Estimate:
+        """Return a divergence between p and p̂_{t,θ(τ)}, shape τ.shape, with its error.
+
+        Formulas are with the functions of `rfdiff.divergences`. Wasserstein distances are in the
+        data's unit, the Fisher divergence in its inverse square.
+
+        Args:
+            kind: "kl", the same number as `kl`; "reverse-kl", "jensen-shannon",
+                "total-variation", "wasserstein-1", "wasserstein-2" or "fisher".
+            tau: training times.
+            method: as in `kl`.
+            against: as in `kl`.
+            t: as in `kl`.
+            domain: as in `kl`, but by default the line for the laws on the line, "probability-flow"
+                and "reverse-sde": on a bounded domain their reverse KL is +∞.
+
+        Raises:
+            ArgumentError: the law of the data is unknown (use `nll`), or a bad choice.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
+        >>> first, second = (float(run.divergence(f"wasserstein-{order}")) for order in (1, 2))
+        >>> first < second
+        True
+        """
+        divergence = DIVERGENCES[one_of("kind", kind, DIVERGENCES)]
+        if kind != "kl":
+            domain = comparison_domain(method, domain)
+        t = self._evaluation_time(t)
+        law = self._law(against, t)
+        return divergence(law, self.learned_density(tau, t=t, method=method, domain=domain))
+
+    def nll(
+        self,
+        tau: ArrayLike | None = None,
+        *,
+        on: On = "test",
+        method: Method = "score-integral",
+        t: float | None = None,
+        domain: Domain | float | None = None,
+        certify: bool = False,
+    ) -> Estimate:
+        """Return the negative log-likelihood −(1/n) Σ log p̂(x_i) in nats, in the data's units.
+
+        Args:
+            tau: training times.
+            on: "test" for the held-out points, "train" for the training points.
+            method: definition of the learned density, as in `kl`.
+            t: evaluation time.
+            domain: as in `kl`; points outside make the result +∞.
+            certify: as in `kl`.
+        """
+        tau = self._times(tau)
+        problem = self.problem
+        if one_of("on", on, ("test", "train")) == "test":
+            data = self._held_out
+        elif problem.data is None:
+            raise ArgumentError("nll on 'train' needs training data, not the population")
+        else:
+            data = problem.data
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        own = negative_log_likelihood(problem.units.to_training(data), learned)
+        estimate = Estimate(-problem.units.log_density_to_own(-own.value), own.error)
+        if not certify:
+            return estimate
+        finer = self.refined.nll(tau, on=on, method=method, t=t, domain=domain)
+        return estimate.with_change_to(finer, _TIME_RULE_TOO)
+
+    def _law(self, against: str, t: float) -> Target:
+        """Return the law that learned densities at t are compared with, in units of training."""
+        if self.target is None:
+            raise ArgumentError("kl needs a known target, as all divergences; for data use nll()")
+        if one_of("against", against, ("p0", "pt")) == "p0":
+            return self.target
+        return self.target.diffuse(float(self.sde.scale(t)), float(self.sde.std(t)))
