@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..numerics.quadrature import CumulativeIntegral
+from ..support.arguments import check_given
 from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, between, positive, real
+from ..support.registry import Registry
+from ..support.validation import FloatArray, between, positive
 
 
 class ForwardSDE(ABC):
@@ -75,9 +77,7 @@ class VESDE(ForwardSDE):
     T: float = 1.0
 
     def __post_init__(self) -> None:
-        if real("sigma", self.sigma) <= 1:
-            raise ArgumentError(f"sigma must be greater than 1, got {self.sigma:g}")
-        positive("T", self.T)
+        check_given(sigma=self.sigma, T=self.T)
 
     def drift(self, t: ArrayLike) -> FloatArray:
         """Return f(t) = 0."""
@@ -111,9 +111,7 @@ class _BetaSchedule(ForwardSDE):
     T: float
 
     def __post_init__(self) -> None:
-        positive("beta_min", self.beta_min)
-        positive("beta_max", self.beta_max)
-        positive("T", self.T)
+        check_given(beta_min=self.beta_min, beta_max=self.beta_max, T=self.T)
 
     def beta(self, t: ArrayLike) -> FloatArray:
         """Return β(t)."""
@@ -201,7 +199,7 @@ class LinearSDE(ForwardSDE):
     prior: float | None = None
 
     def __post_init__(self) -> None:
-        positive("T", self.T)
+        check_given(T=self.T)
         if self.prior is not None:
             positive("prior", self.prior)
         probe = np.linspace(0.0, self.T, 65)
@@ -255,4 +253,6 @@ class LinearSDE(ForwardSDE):
         return self.prior if self.prior is not None else float(self.std(self.T))
 
 
-SDES = {"ve": VESDE, "vp": VPSDE, "subvp": SubVPSDE}
+SDES: Registry[Callable[..., ForwardSDE]] = Registry(
+    "sde", {"ve": VESDE, "vp": VPSDE, "subvp": SubVPSDE}
+)

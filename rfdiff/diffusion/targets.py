@@ -5,6 +5,7 @@ a Gauss–Legendre rule: integrals against a Gaussian of width σ_t converge spe
 spacing is below σ_t, and `atoms_error` says how well.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,9 +14,11 @@ from numpy.typing import ArrayLike
 from scipy.special import betaln
 
 from ..numerics.quadrature import gauss_legendre
+from ..support.arguments import check_given
 from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, count, positive, real
-from .mixtures import GaussianMixture
+from ..support.registry import Registry
+from ..support.validation import FloatArray, count, real
+from .mixtures import GaussianMixture, bimodal
 
 # Grid of the inverse distribution function used for sampling: its error is below 1e-9 of the
 # half width for all the shapes here.
@@ -41,8 +44,7 @@ class CompactTarget:
     n_atoms: int = 512
 
     def __post_init__(self) -> None:
-        real("centre", self.centre)
-        positive("half_width", self.half_width)
+        check_given(centre=self.centre, half_width=self.half_width)
         count("n_atoms", self.n_atoms, 2)
 
     dimension = 1
@@ -170,3 +172,31 @@ def smooth_bump(centre: float = 0.0, half_width: float = 3.0) -> SmoothBump:
 
 
 Target = GaussianMixture | CompactTarget
+
+
+def _named_beta(
+    shape: tuple[float, float] = (3.0, 3.0),
+    support: tuple[float, float] | None = None,
+    half_width: float | None = None,
+) -> BetaTarget:
+    """Return Beta(*shape) on the support, or on (−half_width, half_width)."""
+    if support is not None and half_width is not None:
+        raise ArgumentError(
+            f"support and half_width both say where beta lives: give one, got {support} "
+            f"and {half_width:g}"
+        )
+    if half_width is not None:
+        support = (-half_width, half_width)
+    return beta(*shape) if support is None else beta(*shape, support)
+
+
+# The targets that have names, made of the arguments that `support.arguments` says belong to them.
+TARGETS: Registry[Callable[..., Target]] = Registry(
+    "target",
+    {
+        "bimodal": bimodal,
+        "raised-cosine": raised_cosine,
+        "beta": _named_beta,
+        "smooth-bump": smooth_bump,
+    },
+)

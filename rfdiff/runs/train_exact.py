@@ -4,45 +4,53 @@ It checks its arguments, draws data and features, assembles the quadratic loss a
 it; the `TrainedFlow` it returns answers everything else.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 from os import PathLike
+from typing import ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..diffusion.sde import ForwardSDE
-from ..diffusion.targets import Target
-from ..loss.objective import Weighting
-from ..model.features import RandomFeatures
-from ..support.random import check_seed
-from ..support.validation import memory, training_times
+from ..support.validation import memory
+from ..training.arguments import TrainingArguments
 from ..training.setup import make_problem
 from .persistence import load_run
 from .state import solve
 from .trained_flow import TrainedFlow
 
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
 
-def train_exact(
-    tau: ArrayLike | None = None,
-    *,
-    target: Target | None = None,
-    data: ArrayLike | None = None,
-    n: int | None = None,
-    m: int = 512,
-    seed: int = 0,
-    sde: ForwardSDE | None = None,
-    features: str | RandomFeatures = "l1",
-    embedding: str | object = "log-sigma",
-    activation: str = "relu",
-    precondition: bool = False,
-    weighting: Weighting = "variance",
-    t_min: float = 1e-3,
-    n_times: int = 128,
-    noise_samples: int | None = None,
-    population: bool = False,
-    theta0: ArrayLike | str | None = None,
-    held_out: float = 0.0,
-    standardise: bool | None = None,
-) -> "TrainedFlow":
+
+def _takes(arguments: Callable[P, T]) -> Callable[[Callable[[T], R]], Callable[P, R]]:
+    """Return a decorator: a function of an object is called with what the object is made of.
+
+    The signature is spelled once, in the object's class; type checkers and `help` see it here too.
+    """
+
+    def decorate(function: Callable[[T], R]) -> Callable[P, R]:
+        spelled = signature(arguments).replace(
+            return_annotation=signature(function).return_annotation
+        )
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                spelled.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            return function(arguments(*args, **kwargs))
+
+        call.__signature__ = spelled  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+@_takes(TrainingArguments)
+def train_exact(arguments: TrainingArguments) -> TrainedFlow:  # noqa: D417, spelled by its class
     """Train a random-feature diffusion model exactly, at all training times τ at once.
 
     The model is s_θ(x, t) = θ φ(Wx + U e(t))/√m [12]; only θ = A/√m is trained, by the gradient
@@ -84,30 +92,10 @@ def train_exact(
     >>> run.theta().shape, run.kl().shape
     ((3, 1, 64), (3,))
     """
-    tau = np.logspace(0, 10, 201) if tau is None else training_times("tau", tau)
-    problem = make_problem(
-        target=target,
-        data=data,
-        n=n,
-        m=m,
-        seed=check_seed("seed", seed),
-        sde=sde,
-        features=features,
-        embedding=embedding,
-        activation=activation,
-        precondition=precondition,
-        weighting=weighting,
-        t_min=t_min,
-        n_times=n_times,
-        noise_samples=noise_samples,
-        population=population,
-        theta0=theta0,
-        held_out=held_out,
-        standardise=standardise,
-    )
-    width = problem.features.width
-    memory("results at all training times", 8.0 * 6 * tau.size * width)
-    return TrainedFlow(tau, problem, solve(problem))
+    times = np.logspace(0, 10, 201) if arguments.tau is None else np.asarray(arguments.tau)
+    problem = make_problem(arguments)
+    memory("results at all training times", 8.0 * 6 * times.size * problem.features.width)
+    return TrainedFlow(times, problem, solve(problem))
 
 
 def load(path: str | PathLike[str]) -> TrainedFlow:

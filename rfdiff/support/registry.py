@@ -1,8 +1,9 @@
 """Names and what they stand for: each room registers its own laws, processes, activations, …"""
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from .arguments import belonging
 from .validation import one_of
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class Registry(Mapping[str, T]):
     (65280, ['red', 'green'])
     >>> colours["gren"]
     Traceback (most recent call last):
-    rfdiff.support.errors.ArgumentError: colour must be one of 'red', 'green', got 'gren'
+    rfdiff.support.errors.ArgumentError: colour must be ... (did you mean 'green'?)
     """
 
     def __init__(self, argument: str, entries: Mapping[str, T]) -> None:
@@ -41,3 +42,21 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def make(registry: Registry[Callable[..., T]], values: Mapping[str, Any]) -> T:
+    """Return what plain values describe: the named entry, made of the values that belong to it.
+
+    Args:
+        registry: of an argument that is described by name, "target" or "sde".
+        values: plain values by argument; what is missing or None is as by default.
+
+    Raises:
+        ArgumentError: an unknown name, or a value that belongs to another one.
+
+    >>> from rfdiff.diffusion.sde import SDES
+    >>> make(SDES, {"sde": "vp", "beta_max": 10.0, "m": 64})
+    VPSDE(beta_min=0.1, beta_max=10.0, T=1.0)
+    """
+    name, own = belonging(registry.argument, values)
+    return registry[name](**own)

@@ -1,5 +1,6 @@
 """Checks of arguments. Each returns what it checked, converted, or raises one clear error."""
 
+import difflib
 import os
 from collections.abc import Collection
 from typing import Any
@@ -13,8 +14,10 @@ FloatArray = NDArray[np.float64]
 
 
 def real(name: str, value: Any) -> float:
-    """Return `value` as a finite float."""
+    """Return `value` as a finite float; text and booleans are refused."""
     try:
+        if isinstance(value, bool | np.bool_ | str | bytes):
+            raise TypeError("text and booleans convert, but nobody means them")
         number = float(value)
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must be a real number, got {value!r}") from None
@@ -28,6 +31,14 @@ def positive(name: str, value: Any) -> float:
     number = real(name, value)
     if number <= 0:
         raise ArgumentError(f"{name} must be positive, got {number:g}")
+    return number
+
+
+def above(name: str, value: Any, low: float) -> float:
+    """Return `value` as a finite float above `low`."""
+    number = real(name, value)
+    if number <= low:
+        raise ArgumentError(f"{name} must be greater than {low:g}, got {number:g}")
     return number
 
 
@@ -64,12 +75,31 @@ def increasing_counts(name: str, value: ArrayLike) -> NDArray[np.int64]:
     return counts.astype(np.int64)
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as True or False; nothing else counts as either."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name} must be true or false, got {value!r}")
+    return bool(value)
+
+
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
-    """Return `value` if it is one of the names in `choices`."""
+    """Return `value` if it is one of the names in `choices`; else the error tells the nearest."""
     if not isinstance(value, str) or value not in choices:
         names = ", ".join(repr(choice) for choice in choices)
-        raise ArgumentError(f"{name} must be one of {names}, got {value!r}")
+        hint = nearest(value, choices) if isinstance(value, str) else ""
+        raise ArgumentError(f"{name} must be one of {names}, got {value!r}{hint}")
     return value
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return " (did you mean …?)" for the known name closest to `name`, or nothing.
+
+    >>> nearest("guassian", ("l1", "gaussian")), nearest("x", ("l1", "gaussian"))
+    (" (did you mean 'gaussian'?)", '')
+    """
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
+    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
 
 
 def _real_array(value: ArrayLike) -> FloatArray:

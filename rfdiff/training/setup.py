@@ -1,40 +1,24 @@
-"""What is trained on what: the checked arguments of a training run, drawn and in units."""
+"""What is trained on what: data, features and noise drawn from checked arguments, and units."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..data.units import Units
-from ..diffusion.mixtures import GaussianMixture, bimodal
-from ..diffusion.sde import VESDE, ForwardSDE
-from ..diffusion.targets import CompactTarget, Target
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.targets import TARGETS, Target
 from ..loss.noise_draws import noise_draw_quadratic
 from ..loss.noise_expectation import denoising_quadratic
-from ..loss.objective import DenoisingObjective, Weighting
+from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
-from ..model.features import (
-    EMBEDDINGS,
-    FEATURE_LAWS,
-    RandomFeatures,
-    draw_features,
-    make_embedding,
-)
+from ..model.features import RandomFeatures, draw_features, make_embedding
+from ..support.arguments import ARGUMENTS
 from ..support.errors import ArgumentError
 from ..support.random import stream
-from ..support.validation import (
-    FloatArray,
-    between,
-    count,
-    finite_array,
-    memory,
-    one_of,
-    points,
-    positive,
-)
-
-DEFAULT_N = 1000
+from ..support.registry import make
+from ..support.validation import FloatArray, finite_array, memory, one_of
+from .arguments import TrainingArguments
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,115 +71,57 @@ class TrainingProblem:
         return GaussianMixture.from_points(self.units.to_training(data))
 
 
-def make_problem(
-    *,
-    target: Target | None,
-    data: ArrayLike | None,
-    n: int | None,
-    m: int,
-    seed: int,
-    sde: ForwardSDE | None,
-    features: str | RandomFeatures,
-    embedding: Any,
-    activation: str,
-    precondition: bool,
-    weighting: Weighting,
-    t_min: float,
-    n_times: int,
-    noise_samples: int | None,
-    population: bool,
-    theta0: ArrayLike | str | None,
-    held_out: float,
-    standardise: bool | None,
-) -> TrainingProblem:
-    """Check the arguments of `train_exact`, draw what is to be drawn, and fix the units."""
-    sde = VESDE() if sde is None else sde
-    if not isinstance(sde, ForwardSDE):
-        raise ArgumentError(f"sde must be a ForwardSDE such as VESDE(), got {sde!r}")
-    if positive("t_min", t_min) >= sde.T:
-        raise ArgumentError(f"t_min must be below T = {sde.T:g}, got {t_min:g}")
-    n = None if n is None else count("n", n)
-    draws = None if noise_samples is None else count("noise_samples", noise_samples)
-    data = None if data is None else _one_dimensional(data)
-    _check_law(target)
-    _check_choices(target, data, held_out, population, draws, standardise)
-    _check_memory(
-        features.width if isinstance(features, RandomFeatures) else count("m", m),
-        count("n_times", n_times),
-        (DEFAULT_N if n is None else n) if data is None else len(data),
-        draws or 0,
-    )
-    objective = DenoisingObjective.graded(sde, t_min, n_times, weighting)
-    chosen = _choose_features(features, m, sde, embedding, activation, precondition, seed)
-    if data is None:
-        target, test = target or bimodal(), None
-        n = DEFAULT_N if n is None else n
-        train = None if population else target.sample(n, stream(seed, "data"))
+def make_problem(arguments: TrainingArguments) -> TrainingProblem:
+    """Draw what is to be drawn for the arguments of `train_exact`, and fix the units.
+
+    Raises:
+        MemoryLimitError: sizes that will not fit; nothing of that size has been drawn then.
+        ArgumentError: arguments that do not fit the data.
+    """
+    _check_memory(arguments)
+    seed, target, features = arguments.seed, arguments.target, _choose_features(arguments)
+    if (data := arguments.points) is None:
+        target = target if target is not None else make(TARGETS, {})
+        train, held_out = None, None
+        if not arguments.population:
+            train = target.sample(_sample_size(arguments), stream(seed, "data"))
     else:
-        train, test = _split(data, held_out, n, seed)
-    if standardise is None:
-        standardise = target is None and isinstance(features, str)
+        train, held_out = _split(data, arguments.held_out, arguments.n, seed)
+    draws = arguments.noise_samples
     return TrainingProblem(
         target=target,
         data=train,
-        held_out=test,
-        units=Units() if train is None or not standardise else Units.standardising(train),
-        objective=objective,
-        features=chosen,
+        held_out=held_out,
+        units=_units(arguments, train),
+        objective=arguments.objective,
+        features=features,
         noise=None if train is None or draws is None else _noise(len(train), draws, seed),
-        theta0=_initial(theta0, chosen.width, seed),
+        theta0=_initial(arguments.theta0, features.width, seed),
         seed=seed,
     )
 
 
-def _check_memory(m: int, n_times: int, n: int, draws: int) -> None:
+def _sample_size(arguments: TrainingArguments) -> int:
+    """Return the number of points that are drawn from a target."""
+    return int(ARGUMENTS["n"].usual) if arguments.n is None else arguments.n
+
+
+def _check_memory(arguments: TrainingArguments) -> None:
     """Refuse sizes that will not fit, before anything of that size is drawn."""
-    memory("training", 8.0 * m * (4 * m + 24 * n_times))
-    memory("the training data", 8.0 * n * (8 + 2 * draws))
+    features, data = arguments.features, arguments.points
+    m = features.width if isinstance(features, RandomFeatures) else arguments.m
+    memory("training", 8.0 * m * (4 * m + 24 * arguments.n_times))
+    n = _sample_size(arguments) if data is None else len(data)
+    memory("the training data", 8.0 * n * (8 + 2 * (arguments.noise_samples or 0)))
 
 
-def _check_law(target: Target | None) -> None:
-    if target is None:
-        return
-    if not isinstance(target, GaussianMixture | CompactTarget):
-        raise ArgumentError(
-            f"target must be a GaussianMixture or a compact target, got {type(target).__name__}"
-        )
-    if target.dimension != 1:
-        raise ArgumentError(
-            f"target must be one-dimensional: d ≥ 2 is not supported, got d = {target.dimension}"
-        )
-
-
-def _check_choices(
-    target: Target | None,
-    data: ArrayLike | None,
-    held_out: float,
-    population: bool,
-    draws: int | None,
-    standardise: bool | None,
-) -> None:
-    """Refuse combinations that contradict each other."""
-    between("held_out", held_out, 0.0, 0.9)
-    if held_out > 0 and data is None:
-        raise ArgumentError(
-            f"held_out needs data: a known target has its exact population loss, got {held_out:g}"
-        )
-    if population and data is not None:
-        raise ArgumentError("population training uses the target itself: give it no data")
-    if population and draws is not None:
-        raise ArgumentError(f"noise_samples needs a sample, not the population, got {draws}")
-    if standardise and target is not None:
-        raise ArgumentError("standardise must not be set with a known target: it fixes the units")
-
-
-def _one_dimensional(data: ArrayLike) -> FloatArray:
-    data = points("data", data)
-    if data.shape[1] != 1:
-        raise ArgumentError(
-            f"data must be one-dimensional: d ≥ 2 is not supported, got shape {data.shape}"
-        )
-    return data
+def _units(arguments: TrainingArguments, train: FloatArray | None) -> Units:
+    """Return the units of training: the data's spread, unless law or features fix them."""
+    standardise = arguments.standardise
+    if standardise is None:
+        unknown = arguments.data is not None and arguments.target is None
+        standardise = unknown and isinstance(arguments.features, str)
+    return Units.standardising(train) if standardise and train is not None else Units()
 
 
 def _split(
@@ -220,32 +146,18 @@ def _noise(n: int, draws: int, seed: int) -> FloatArray:
     return np.stack([stream(seed, "noise", k).standard_normal(n) for k in range(draws)], axis=1)
 
 
-def _choose_features(
-    features: str | RandomFeatures,
-    m: int,
-    sde: ForwardSDE,
-    embedding: Any,
-    activation: str,
-    precondition: bool,
-    seed: int,
-) -> RandomFeatures:
-    if isinstance(features, RandomFeatures):
-        if features.dimension != 1:
-            raise ArgumentError(
-                f"features must be one-dimensional: d ≥ 2 is not supported, got d = "
-                f"{features.dimension}"
-            )
-        return features
-    one_of("features", features, FEATURE_LAWS)
-    if isinstance(embedding, str):
-        one_of("embedding", embedding, EMBEDDINGS)
+def _choose_features(arguments: TrainingArguments) -> RandomFeatures:
+    """Return the features given, or those drawn by name."""
+    sde = arguments.process
+    if isinstance(arguments.features, RandomFeatures):
+        return arguments.features
     return draw_features(
-        features,
-        m,
-        make_embedding(embedding, sde, seed),
-        seed=seed,
-        activation=activation,
-        preconditioner=sde if precondition else None,
+        arguments.features,
+        arguments.m,
+        make_embedding(arguments.embedding, sde, arguments.seed),
+        seed=arguments.seed,
+        activation=arguments.activation,
+        preconditioner=sde if arguments.precondition else None,
     )
 
 

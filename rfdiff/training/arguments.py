@@ -1,0 +1,139 @@
+"""The arguments of `train_exact` as one object, checked: what exists of it can be trained."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.sde import SDES, ForwardSDE
+from ..diffusion.targets import TARGETS, CompactTarget, Target
+from ..loss.objective import DenoisingObjective, Weighting
+from ..model.features import Embedding, RandomFeatures
+from ..support.arguments import belongs_to, check_given, own_arguments
+from ..support.errors import ArgumentError
+from ..support.registry import make
+from ..support.validation import FloatArray, points
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingArguments:
+    """The arguments of `train_exact`, which explains them; this is where they are spelled.
+
+    Each is checked by itself, by the table in `support.arguments` or, if it is an object, here;
+    then those that must go together.
+
+    Raises:
+        ArgumentError: an argument breaks its rule.
+    """
+
+    tau: ArrayLike | None = None
+    _: KW_ONLY
+    target: Target | None = None
+    data: ArrayLike | None = None
+    n: int | None = None
+    m: int = 512
+    seed: int = 0
+    sde: ForwardSDE | None = None
+    features: str | RandomFeatures = "l1"
+    embedding: str | Embedding = "log-sigma"
+    activation: str = "relu"
+    precondition: bool = False
+    weighting: Weighting = "variance"
+    t_min: float = 1e-3
+    n_times: int = 128
+    noise_samples: int | None = None
+    population: bool = False
+    theta0: ArrayLike | str | None = None
+    held_out: float = 0.0
+    standardise: bool | None = None
+
+    def __post_init__(self) -> None:
+        given = {argument.name: getattr(self, argument.name) for argument in own_arguments()}
+        for name, value in check_given(**given).items():
+            # Frozen from here on.
+            object.__setattr__(self, name, value)
+        self._check_objects()
+        self._check_together()
+
+    @property
+    def process(self) -> ForwardSDE:
+        """The forward process: as given, or the usual one."""
+        return make(SDES, {}) if self.sde is None else self.sde
+
+    @property
+    def objective(self) -> DenoisingObjective:
+        """Process, time rule and weighting of the loss."""
+        return DenoisingObjective.graded(self.process, self.t_min, self.n_times, self.weighting)
+
+    @property
+    def points(self) -> FloatArray | None:
+        """The training points (n, 1) that were given, if any."""
+        return None if self.data is None else points("data", self.data)
+
+    def _check_objects(self) -> None:
+        """Refuse objects of the wrong kind, or of a dimension that is not supported."""
+        if not isinstance(self.process, ForwardSDE):
+            raise ArgumentError(f"sde must be a ForwardSDE such as VESDE(), got {self.sde!r}")
+        if self.target is not None:
+            if not isinstance(self.target, GaussianMixture | CompactTarget):
+                raise ArgumentError(
+                    "target must be a GaussianMixture or a compact target, got "
+                    f"{type(self.target).__name__}"
+                )
+            _one_dimensional("target", self.target.dimension, f"d = {self.target.dimension}")
+        if isinstance(self.features, RandomFeatures):
+            dimension = self.features.dimension
+            _one_dimensional("features", dimension, f"d = {dimension}")
+        if (data := self.points) is not None:
+            _one_dimensional("data", data.shape[1], f"shape {data.shape}")
+
+    def _check_together(self) -> None:
+        """Refuse combinations that contradict each other."""
+        if self.t_min >= self.process.T:
+            raise ArgumentError(f"t_min must be below T = {self.process.T:g}, got {self.t_min:g}")
+        if self.held_out > 0 and self.data is None:
+            raise ArgumentError(
+                "held_out needs data: a known target has its exact population loss, got "
+                f"{self.held_out:g}"
+            )
+        if self.population and self.data is not None:
+            raise ArgumentError("population training uses the target itself: give it no data")
+        if self.population and self.noise_samples is not None:
+            raise ArgumentError(
+                f"noise_samples needs a sample, not the population, got {self.noise_samples}"
+            )
+        if self.standardise and (self.target is not None or self.data is None):
+            raise ArgumentError(
+                "standardise must not be set with a known target: it fixes the units"
+            )
+
+
+def _one_dimensional(name: str, dimension: int, got: str) -> None:
+    if dimension != 1:
+        raise ArgumentError(f"{name} must be one-dimensional: d ≥ 2 is not supported, got {got}")
+
+
+def from_plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments of `train_exact` from plain values: numbers and names.
+
+    Args:
+        values: by the names of `support.arguments.ARGUMENTS`; None and what is missing are as by
+            default. With `data`, which must be the points themselves, a target is made only if
+            `values` describe one.
+
+    Raises:
+        ArgumentError: an unknown name, or a value that belongs to another one.
+
+    >>> from_plain_values({"mu": 2.0, "sde": "vp", "T": 0.5, "m": 64})["sde"]
+    VPSDE(beta_min=0.1, beta_max=20.0, T=0.5)
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    own = {argument.name for argument in own_arguments() if argument.kind != "described"}
+    arguments = {name: value for name, value in given.items() if name in own}
+    arguments["sde"] = make(SDES, given)
+    describing = {name for name in given if name == "target" or belongs_to(name, "target")}
+    if "data" not in given or describing:
+        arguments["target"] = make(TARGETS, given)
+    return arguments
