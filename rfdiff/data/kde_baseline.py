@@ -1,4 +1,4 @@
-"""The yardstick for data of unknown law: a kernel density estimate judged on the same points."""
+"""The baseline for data of unknown law: a kernel density estimate judged on the same points."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -15,7 +15,7 @@ from ..densities.learned_density import METHODS, Method
 from ..densities.score_integral import ScoreIntegralDensity
 from ..diffusion.time_grids import time_grid
 from ..plotting.curves import plot_densities
-from ..plotting.densities import SENSES, plot_senses
+from ..plotting.densities import DEFINITION_COLOURS, plot_divergences
 from ..plotting.samples import plot_paths
 from ..plotting.style import new_figure
 from ..runs.train_exact import train_exact
@@ -154,7 +154,7 @@ class DensitiesExperiment:
     def draw(self) -> Any:
         """Return the figure: KL along training, late densities, and both evolutions."""
         figure, (curves, late, *evolutions) = new_figure(2, 2, width=6.4, height=4.2)
-        plot_senses(
+        plot_divergences(
             curves,
             self.tau,
             {name: (kl.value, kl.error) for name, kl in self.kl.items()},
@@ -164,7 +164,7 @@ class DensitiesExperiment:
         tau = f"τ = {self.settings.late:.0e}"
         plot_densities(
             late, self.x, list(self.late.values()), list(self.late), target=self.target,
-            colours=[SENSES[name] for name in self.late],
+            colours=[DEFINITION_COLOURS[name] for name in self.late],
         )  # fmt: skip
         late.set_ylim(0.0, 4.0 * float(self.target.max()))
         late.set_title(f"densities late in training, {tau}")

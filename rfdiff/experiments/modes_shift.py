@@ -120,8 +120,8 @@ class ModesShiftExperiment:
         for shown in (self.near, self.far):
             panel = f"density mu={shown.mu:g}"
             table.add(panel, "target", shown.x, shown.target)
-            for stage, row in zip(_STAGES, shown.density[shown.typical], strict=True):
-                table.add(panel, stage, shown.x, row)
+            for stage, density in zip(_STAGES, shown.density[shown.typical], strict=True):
+                table.add(panel, stage, shown.x, density)
             for k, stage in enumerate(_STAGES):
                 seeds = np.arange(len(shown.tau))
                 for name, values in (

@@ -18,7 +18,7 @@ import numpy as np
 from ..diffusion.mixtures import bimodal
 from ..loss.minibatches import Minibatches
 from ..model.score import RandomFeatureScore
-from ..plotting.theory import plot_paths
+from ..plotting.theory import plot_optimiser_paths
 from ..runs.train_exact import train_exact
 from ..runs.trained_flow import TrainedFlow
 from ..support.estimate import Estimate
@@ -102,7 +102,9 @@ class SGDComparison:
             f"SGD, rate {RATE} on {name}": (tau[_FIRST:], values[:, _FIRST:])
             for name, (tau, values) in (("A", self.on_a), ("θ", self.on_theta))
         }
-        plot_paths(ax, paths, (self.tau, self.exact), predicted=(self.noise_tau, self.noise))
+        plot_optimiser_paths(
+            ax, paths, (self.tau, self.exact), predicted=(self.noise_tau, self.noise)
+        )
         ax.set_xlim(self.on_a[0][_FIRST], 4.0 * self.on_theta[0][-1])
         ax.set_ylim(0.5 * min(self.exact.min(), self.on_theta[1].min()), _TOP)
         ax.set_title(f"SGD scatters above the flow by its own noise (n = {self.n}, output/σ$_t$)")

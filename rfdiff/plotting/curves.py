@@ -105,21 +105,21 @@ def plot_nll(
     *,
     held_out: ArrayLike | None = None,
     best: tuple[float, float] | None = None,
-    yardstick: float | None = None,
+    baseline: float | None = None,
     unit: str = "nats per point",
 ) -> Axes:
     """Draw the mean negative log-likelihood of training and held-out points along τ.
 
-    `yardstick` is the held-out value of a kernel density estimate on the same split, a level.
+    `baseline` is the held-out value of a kernel density estimate on the same split, a level.
     """
     _line(ax, tau, train, BLUE, "training set")
     if held_out is not None:
         _line(ax, tau, held_out, GREEN, "held out")
     if best is not None:
         _mark_best(ax, best, "NLL", RED)
-    if yardstick is not None:
+    if baseline is not None:
         ax.axhline(
-            yardstick, color=BLACK, linestyle="--", linewidth=1.2, label="kernel density estimate"
+            baseline, color=BLACK, linestyle="--", linewidth=1.2, label="kernel density estimate"
         )
     log_ticks(ax, x=True)
     ax.set(xlabel=TAU_LABEL, ylabel=f"negative log-likelihood ({unit})")
@@ -143,11 +143,11 @@ def plot_densities(
     Args:
         ax: where to draw.
         x: abscissae (n,).
-        densities: one row per label, (k, n), in order of τ: drawn from light to dark.
+        densities: one for each label, (k, n), in order of τ: drawn from light to dark.
         labels: k legend entries.
         target: the target's density (n,), filled in grey.
         points: data, drawn as a grey histogram of unit mass.
-        colours: k colours instead, where the rows are in no order.
+        colours: k colours instead, where the densities are in no order.
         x_label: label of the abscissa, with its unit.
     """
     x = np.asarray(x, np.float64)
@@ -158,8 +158,8 @@ def plot_densities(
         flat = np.ravel(points)
         ax.hist(flat, bins=30, density=True, color=GREY, alpha=0.6, label="training data")
     colours = sequence(len(densities)) if colours is None else colours
-    for row, colour, label in zip(densities, colours, labels, strict=True):
-        ax.plot(x, row, color=colour, linewidth=1.6, label=label)
+    for density, colour, label in zip(densities, colours, labels, strict=True):
+        ax.plot(x, density, color=colour, linewidth=1.6, label=label)
     ax.set(xlabel=x_label, ylabel="density", xlim=(x[0], x[-1]))
     ax.set_ylim(bottom=0.0)
     ax.legend(frameon=False)

@@ -45,7 +45,7 @@ def plot_histogram(
     ax.plot(x, np.asarray(density), color=BLUE, linewidth=1.8, label=label)
     if target is not None:
         ax.plot(x, np.asarray(target), color=BLACK, linewidth=1.2, linestyle="--", label="target")
-    # Room above the curves for one row of legend.
+    # Room above the curves for one line of legend.
     ax.set(xlabel=x_label, ylabel="density", xlim=(x[0], x[-1]))
     ax.set_ylim(0.0, 1.15 * ax.get_ylim()[1])
     ax.legend(frameon=False, loc="upper center", ncols=3)
@@ -70,18 +70,17 @@ def plot_paths(
         paths: positions (k + 1, n).
         density_times: times of the densities, falling (j,).
         x: abscissae of the densities (i,).
-        density: p̂_t(x), one row for each of `density_times` (j, i); each is drawn on the scale of
-            its own peak.
+        density: p̂_t(x) at each of `density_times`, (j, i), each drawn on the scale of its own peak.
         x_label: label of the position, with its unit.
     """
     times, paths = np.asarray(times, np.float64), np.asarray(paths, np.float64)
     if density is not None:
-        rows = np.asarray(density, np.float64)
+        densities = np.asarray(density, np.float64)
         shades = LinearSegmentedColormap.from_list("density", ["#FFFFFF", BLUE])
         ax.pcolormesh(
             np.asarray(density_times),
             np.asarray(x),
-            (rows / rows.max(axis=1, keepdims=True)).T,
+            (densities / densities.max(axis=1, keepdims=True)).T,
             cmap=shades,
             shading="gouraud",
             rasterized=True,

@@ -49,7 +49,7 @@ def plot_bound(
         prior: KL(p_T‖π), a level.
         terms: terms of the bound by their names in `TERMS`, each (n,); where they are negative a
             log axis cannot show them.
-        measured: (τ, KL) by name of the law's sense, drawn as dots.
+        measured: (τ, KL) by definition of the learned density, drawn as dots.
     """
     tau, terms = np.asarray(tau, np.float64), terms or {}
     shown = on_log_axis(tau)
@@ -172,7 +172,7 @@ def plot_emergence(
     return ax
 
 
-def plot_paths(
+def plot_optimiser_paths(
     ax: Axes,
     paths: Mapping[str, tuple[ArrayLike, ArrayLike]],
     exact: tuple[ArrayLike, ArrayLike],
@@ -191,9 +191,9 @@ def plot_paths(
     """
     ax.plot(*exact, color=BLACK, linewidth=3.0, label="exact flow")
     for (name, (tau, values)), colour in zip(paths.items(), (ORANGE, GREEN, PURPLE), strict=False):
-        for i, row in enumerate(np.atleast_2d(np.asarray(values, np.float64))):
+        for i, path in enumerate(np.atleast_2d(np.asarray(values, np.float64))):
             label = name if i == 0 else None
-            ax.plot(tau, row, color=colour, linewidth=0.9, alpha=0.7, label=label)
+            ax.plot(tau, path, color=colour, linewidth=0.9, alpha=0.7, label=label)
     if predicted is not None:
         ax.plot(*predicted, "D", color=BLUE, markersize=6, label="flow + predicted SGD noise")
     log_ticks(ax, x=True, y=True)

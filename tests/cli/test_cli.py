@@ -110,13 +110,13 @@ def test_data_file_with_held_out_points(capsys):
     assert status == 0
     data = rfdiff.load_data("old_faithful", "eruptions")
     flow = rfdiff.train_exact(np.logspace(0, 8, 9), data=data, held_out=0.25, m=16, n_times=16)
-    yardstick = kde_nll(flow.data, flow.problem.held_out)
-    assert f"gaussian_kde on the same split: test NLL {yardstick:.5f}" in out
+    baseline = kde_nll(flow.data, flow.problem.held_out)
+    assert f"gaussian_kde on the same split: test NLL {baseline:.5f}" in out
     assert "old_faithful, column eruptions" in out and "held out: 68" in out
     result = run_json(capsys, *options)
     np.testing.assert_array_equal(result["nll"]["test"]["value"], flow.nll().value)
     np.testing.assert_array_equal(result["nll"]["train"]["value"], flow.nll(on="train").value)
-    assert result["gaussian_kde_nll"] == yardstick
+    assert result["gaussian_kde_nll"] == baseline
     assert result["early_stopping"]["nll"]["value"] == float(flow.early_stopping().value)
 
 

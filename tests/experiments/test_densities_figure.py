@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 import rfdiff
 from rfdiff.cli import main
 from rfdiff.experiments import densities
-from rfdiff.plotting.densities import SENSES, plot_senses
+from rfdiff.plotting.densities import DEFINITION_COLOURS, plot_divergences
 from rfdiff.support.errors import ArgumentError
 
 SETTINGS = densities.Settings(
@@ -24,10 +24,10 @@ def test_numbers_are_the_runs_own(experiment):
     run = rfdiff.train_exact(experiment.tau, n=40, m=16)
     for method, kl in experiment.kl.items():
         assert np.array_equal(kl.value, run.kl(method=method, against="pt").value)
-    assert list(experiment.kl) == list(SENSES)
+    assert list(experiment.kl) == list(DEFINITION_COLOURS)
     assert np.array_equal(experiment.bound.value, run.bound().total.value)
     assert experiment.violations == 0
-    at = {method: run.density(experiment.x, 1e4, method=method) for method in SENSES}
+    at = {method: run.density(experiment.x, 1e4, method=method) for method in DEFINITION_COLOURS}
     for method, density in experiment.late.items():
         assert np.allclose(density, at[method], rtol=1e-9)
 
@@ -54,7 +54,7 @@ def test_table_and_summary(experiment):
           if (panel, name) == ("kl", "reverse-sde")]  # fmt: skip
     assert kl == experiment.kl["reverse-sde"].value.tolist()
     text = experiment.summary()
-    assert "exceeded at 0 of 3 τ" in text and all(name in text for name in SENSES)
+    assert "exceeded at 0 of 3 τ" in text and all(name in text for name in DEFINITION_COLOURS)
     assert experiment.verdicts() == []
 
 
@@ -62,9 +62,9 @@ def test_drawing(experiment):
     figure = experiment.draw()
     curves, late, *evolutions = figure.axes
     labels = [text.get_text() for text in curves.get_legend().get_texts()]
-    assert labels == [*SENSES, "bound on reverse-sde"]
-    assert [line.get_color() for line in curves.lines[:3]] == list(SENSES.values())
-    assert [line.get_color() for line in late.lines] == list(SENSES.values())
+    assert labels == [*DEFINITION_COLOURS, "bound on reverse-sde"]
+    assert [line.get_color() for line in curves.lines[:3]] == list(DEFINITION_COLOURS.values())
+    assert [line.get_color() for line in late.lines] == list(DEFINITION_COLOURS.values())
     assert all(len(ax.lines) == 5 for ax in evolutions)
 
 
@@ -81,7 +81,7 @@ def test_the_title_claims_only_what_the_curves_bear_out(experiment):
 
 def test_bands_bound_and_what_a_log_axis_cannot_show():
     tau = [0.0, 1.0, 10.0, np.inf]
-    ax = plot_senses(
+    ax = plot_divergences(
         Figure().subplots(),
         tau,
         {"reverse-sde": ([1.0, 0.5, np.inf, 0.2], np.full(4, 0.6))},

@@ -53,8 +53,8 @@ def test_losses_and_gap():
     assert "population − training set" in legend(bottom)
 
 
-def test_nll_with_its_yardstick(ax):
-    plot_nll(ax, TAU, KL, held_out=KL + 1, best=(1e3, 1.0), yardstick=0.7)
+def test_nll_with_its_baseline(ax):
+    plot_nll(ax, TAU, KL, held_out=KL + 1, best=(1e3, 1.0), baseline=0.7)
     assert "kernel density estimate" in legend(ax)
     assert ax.lines[-1].get_ydata()[0] == 0.7
 

@@ -10,7 +10,7 @@ from ...plotting.theory import (
     plot_bound,
     plot_decomposition,
     plot_emergence,
-    plot_paths,
+    plot_optimiser_paths,
     plot_slopes,
     plot_spectrum,
 )
@@ -86,6 +86,6 @@ def _draw_sgd(path: Path, results: TheoryResults) -> None:
     assert results.sgd is not None
     sgd = results.sgd
     figure, (ax,) = new_figure()
-    plot_paths(ax, {f"SGD, rate {sgd.rate:.2g}": (sgd.tau, sgd.kl)}, (sgd.tau, sgd.exact))
+    plot_optimiser_paths(ax, {f"SGD, rate {sgd.rate:.2g}": (sgd.tau, sgd.kl)}, (sgd.tau, sgd.exact))
     ax.set_title("SGD over the exact curve")
     save_figure(figure, path)

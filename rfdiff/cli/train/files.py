@@ -77,7 +77,7 @@ def _draw_nll(path: Path, results: TrainResults) -> None:
         results.nll["train"].value,
         held_out=None if test is None else test.value,
         best=_best(results, "nll"),
-        yardstick=results.yardstick,
+        baseline=results.baseline,
     )
     save_figure(figure, path)
 

@@ -31,7 +31,7 @@ class TrainResults:
         nll: "train" and "test" negative log-likelihoods, where there are held-out data or the
             law is unknown.
         best: the minimum of the main curve, KL or held-out likelihood, and of the main loss.
-        yardstick: held-out likelihood of a kernel density estimate on the same split.
+        baseline: held-out likelihood of a kernel density estimate on the same split.
     """
 
     law: str
@@ -42,7 +42,7 @@ class TrainResults:
     kl: Estimate | None
     nll: dict[str, Estimate]
     best: dict[str, EarlyStopping]
-    yardstick: float | None
+    baseline: float | None
 
     @property
     def time(self) -> float:
@@ -62,8 +62,8 @@ class TrainResults:
             of: {"tau": b.tau, "value": float(b.value), "error": float(b.value.error), "at": b.at}
             for of, b in self.best.items()
         }
-        if self.yardstick is not None:
-            result["gaussian_kde_nll"] = self.yardstick
+        if self.baseline is not None:
+            result["gaussian_kde_nll"] = self.baseline
         return result
 
     def text(self) -> str:
@@ -87,9 +87,9 @@ class TrainResults:
 
     def _conclusions(self) -> list[str]:
         lines = [_sentence(best) for best in self.best.values()]
-        if self.yardstick is not None:
+        if self.baseline is not None:
             lines.append(
-                f"scipy.stats.gaussian_kde on the same split: test NLL {self.yardstick:.5f}"
+                f"scipy.stats.gaussian_kde on the same split: test NLL {self.baseline:.5f}"
             )
         if self.nll:
             lines.append("NLL: mean negative log-likelihood in nats, in the data's own units")
@@ -130,12 +130,12 @@ def measure(
         nll["train"] = flow.nll(tau, on="train", certify=certify, **density)
     if len(kinds) > 1:
         best[f"{kinds[-1]} loss"] = flow.early_stopping(kinds[-1])
-    yardstick = None
+    baseline = None
     if flow.data is not None and held_out is not None:
-        yardstick = kde_nll(flow.data, held_out)
+        baseline = kde_nll(flow.data, held_out)
     if law is None:
         law = describe(flow.target)
-    return TrainResults(law, flow, density, tau, losses, kl, nll, best, yardstick)
+    return TrainResults(law, flow, density, tau, losses, kl, nll, best, baseline)
 
 
 def settings(results: TrainResults) -> dict[str, Any]:
