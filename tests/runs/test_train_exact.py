@@ -179,35 +179,6 @@ def test_smooth_activations_train_too(activation):
     assert float(run.early_stopping().value) < float(run.kl(0.0))
 
 
-def test_save_and_load_give_the_same_run(tmp_path):
-    run = rfdiff.train_exact(TAU, n=50, m=24, n_times=16, noise_samples=2, seed=5)
-    path = tmp_path / "run.npz"
-    run.save(path)
-    again = rfdiff.load(path)
-    assert again.kl().value.tobytes() == run.kl().value.tobytes()
-    assert again.loss("population").tobytes() == run.loss("population").tobytes()
-    assert repr(again) == repr(run)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_load_refuses_what_is_not_a_run(tmp_path):
-    (tmp_path / "text.npz").write_text("not an archive")
-    with pytest.raises(rfdiff.DataFileError, match="not a run saved by rfdiff"):
-        rfdiff.load(tmp_path / "text.npz")
-    with pytest.raises(rfdiff.DataFileError, match="no such file"):
-        rfdiff.load(tmp_path / "absent.npz")
-    np.savez(tmp_path / "other.npz", x=np.ones(3))
-    with pytest.raises(rfdiff.DataFileError, match="not a run saved by rfdiff"):
-        rfdiff.load(tmp_path / "other.npz")
-
-
-def test_save_refuses_callables(tmp_path):
-    run = rfdiff.train_exact(1.0, n=5, m=4, weighting=lambda t: t)
-    with pytest.raises(rfdiff.ArgumentError, match="cannot be saved"):
-        run.save(tmp_path / "run.npz")
-    assert not list(tmp_path.iterdir())
-
-
 def test_repr_is_short():
     assert repr(rfdiff.train_exact(n=10, m=8, n_times=4)) == (
         "<TrainedFlow 2-component mixture, n=10, m=8, 201 times, τ = 1 … 1e+10>"
