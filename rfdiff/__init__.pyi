@@ -26,9 +26,9 @@ from .divergences.from_samples import sample_divergence as sample_divergence
 from .loss.noise_expectation import denoising_quadratic as denoising_quadratic
 from .loss.objective import DenoisingObjective as DenoisingObjective
 from .loss.quadratic import QuadraticLoss as QuadraticLoss
-from .model.features import AffineEmbedding as AffineEmbedding
-from .model.features import FourierEmbedding as FourierEmbedding
-from .model.features import LogSigmaEmbedding as LogSigmaEmbedding
+from .model.embeddings import AffineEmbedding as AffineEmbedding
+from .model.embeddings import FourierEmbedding as FourierEmbedding
+from .model.embeddings import LogSigmaEmbedding as LogSigmaEmbedding
 from .model.features import RandomFeatures as RandomFeatures
 from .model.features import draw_features as draw_features
 from .numerics.bootstrap import BootstrapEstimate as BootstrapEstimate

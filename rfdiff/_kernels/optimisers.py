@@ -10,20 +10,12 @@ import math
 import numpy as np
 from numba import njit, prange
 
-RELU, SWISH, ERF, TANH = 0, 1, 2, 3
+from .activations import RELU, activate
+
 SGD, ADAM = 0, 1
 
 # Independent partial sums of a dot product: lets it vectorise in a fixed order of summation.
 _LANES = 8
-
-
-@njit(cache=True, inline="always")
-def _activate(z, activation):
-    if activation == RELU:
-        return z if z > 0.0 else 0.0
-    if activation == SWISH:
-        return z / (1.0 + math.exp(-z)) if z > -700.0 else 0.0
-    return math.erf(z) if activation == ERF else math.tanh(z)
 
 
 @njit(cache=True)
@@ -43,7 +35,7 @@ def _features(w, u, x, e, gain, activation, h):
             h[j] = gain * max(h[j], 0.0)
     else:
         for j in range(m):
-            h[j] = gain * _activate(h[j], activation)
+            h[j] = gain * activate(activation, h[j])
 
 
 @njit(cache=True)
@@ -111,7 +103,7 @@ def advance(
     rates                   learning rate of each step, (steps,)
     rule                    SGD or ADAM
     constants               (momentum,) or (β₁, β₂, ε)
-    activation              one of the codes above
+    activation              a code of `activations`
     """
     paths, steps = x.shape[0], rates.shape[0]
     for p in prange(paths):

@@ -19,6 +19,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from .activations import activate
 from .philox import normal, word_pair
 
 # Paths advanced together: enough to share a table's way into the cache, few enough to stay there.
@@ -105,20 +106,8 @@ def table_steps(
                 track[k, start : start + count] = here
 
 
-@njit(cache=True, inline="always")
-def _activate(kind, z):
-    """Return the activation: 0 ReLU, 1 swish, 2 erf, 3 tanh."""
-    if kind == 0:
-        return max(z, 0.0)
-    if kind == 1:
-        return z / (1.0 + math.exp(-z))
-    if kind == 2:
-        return math.erf(z)
-    return math.tanh(z)
-
-
 @njit(cache=True, parallel=True)
-def feature_scores(x, w, biases, theta, scale, kind, out):
+def feature_scores(x, w, biases, theta, scale, code, out):
     """Fill out (n, d) with θ act(W x + b)·scale at points x (n, d); w (m, d), theta (d, m)."""
     n, d = x.shape
     m = len(w)
@@ -137,7 +126,7 @@ def feature_scores(x, w, biases, theta, scale, kind, out):
                 for lane in range(_LANES):
                     active[lane] += w[j, i] * point[i, lane]
             for lane in range(_LANES):
-                active[lane] = _activate(kind, active[lane])
+                active[lane] = activate(code, active[lane])
             for i in range(d):
                 for lane in range(_LANES):
                     total[i, lane] += theta[i, j] * active[lane]

@@ -38,7 +38,8 @@ class ScoreIntegralDensity:
         domain: (a, b), or `np.inf` for the line (ReLU only).
 
     >>> import numpy as np
-    >>> from rfdiff.model.features import RandomFeatures, AffineEmbedding
+    >>> from rfdiff.model.embeddings import AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 0.0], [0.0, 0.0]], AffineEmbedding())
     >>> score = RandomFeatureScore(features, [[-np.sqrt(2.0), np.sqrt(2.0)]])  # s(x) = −x
     >>> float(ScoreIntegralDensity(score, 0.5, np.inf).density(0.0).round(12))  # 1/√(2π)

@@ -46,7 +46,8 @@ class FlowSlope:
     Raises:
         ArgumentError: another score.
 
-    >>> from rfdiff.model.features import AffineEmbedding, RandomFeatures
+    >>> from rfdiff.model.embeddings import AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures
     >>> from rfdiff.model.score import RandomFeatureScore
     >>> from rfdiff.diffusion.sde import VESDE
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 1.0], [1.0, 0.0]], AffineEmbedding())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.features import Activation, RandomFeatures
+from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.random import stream
 from ..support.validation import FloatArray, count, finite_array, points
@@ -68,7 +68,7 @@ class Minibatches:
         x, e, target = (part.reshape(-1, part.shape[-1]) for part in (x, e, target))
         features = self.features
         pre_activation = x @ features.W.T + e @ features.U.T
-        h = Activation(features.activation)(pre_activation) * gain.reshape(-1, 1)
+        h = features.act(pre_activation) * gain.reshape(-1, 1)
         return h, weight.ravel(), target
 
 

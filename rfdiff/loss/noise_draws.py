@@ -39,7 +39,7 @@ def noise_draw_quadratic(
     True
     """
     require_one_dimension(features, data.shape[1])
-    if features.activation != "relu":
+    if not features.is_piecewise_linear:
         raise ArgumentError(f"noise_samples needs activation 'relu', got {features.activation!r}")
     t, sde = objective.rule.nodes, objective.sde
     memory("the Gram matrix", 8.0 * features.width * (features.width + 20 * len(t)))

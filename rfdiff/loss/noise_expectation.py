@@ -39,7 +39,7 @@ def denoising_quadratic(
     """
     require_one_dimension(features, law.dimension)
     mixture = law if isinstance(law, GaussianMixture) else law.atoms
-    if features.activation == "relu":
+    if features.is_piecewise_linear:
         memory(
             "the Gram matrix", 8.0 * features.width * (features.width + 10 * len(objective.rule))
         )

@@ -9,9 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, one_of
-from .features import ACTIVATIONS, FEATURE_LAWS
+from ..support.validation import FloatArray
 
 
 class Kernel(Protocol):
@@ -74,23 +72,6 @@ class ArcSineKernel:
     @staticmethod
     def _length(z: FloatArray) -> FloatArray:
         return z.shape[1] + 2.0 * (z**2).sum(1)
-
-
-def limit_kernel(features: str = "gaussian", activation: str = "relu") -> Kernel:
-    """Return the closed-form kernel of a feature law as m → ∞.
-
-    Raises:
-        ArgumentError: the law has none. Only `gaussian` with "relu" or "erf" has; a wide model
-            with an error estimate (`wide_limit`) serves the others.
-    """
-    one_of("features", features, FEATURE_LAWS)
-    one_of("activation", activation, ACTIVATIONS)
-    if features != "gaussian" or activation not in ("relu", "erf"):
-        raise ArgumentError(
-            f"features {features!r} with activation {activation!r} have no closed-form kernel, "
-            "only 'gaussian' with 'relu' or 'erf' has: use wide_limit"
-        )
-    return ArcCosineKernel() if activation == "relu" else ArcSineKernel()
 
 
 def _cosines(z: FloatArray, other: FloatArray) -> tuple[FloatArray, FloatArray]:

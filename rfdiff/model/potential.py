@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, erfcx, log_ndtr, logsumexp, spence
+from scipy.special import erfcx, log_ndtr, logsumexp
 
 from .._kernels import piecewise
 from ..diffusion.law_on_domain import Domain, Reference
@@ -19,7 +19,7 @@ from ..diffusion.mixtures import GaussianMixture
 from ..numerics.quadrature import composite_gauss_legendre, gauss_legendre
 from ..support.errors import AccuracyWarning, ArgumentError
 from ..support.validation import FloatArray
-from .features import Activation, RandomFeatures
+from .features import RandomFeatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +149,6 @@ _TOLERANCE = 1e-12
 _CHUNK = 1 << 23
 
 
-def _primitive(activation: str, z: FloatArray) -> FloatArray:
-    """Return ∫₀^z act for a smooth activation."""
-    if activation == "tanh":
-        return np.logaddexp(z, -z) - np.log(2.0)
-    if activation == "erf":
-        return z * erf(z) + np.expm1(-z * z) / np.sqrt(np.pi)
-    # Swish: z·softplus(z) + Li₂(−e^z) + π²/12, and ∫₀^z = z²/2 − ∫₀^{−z}.
-    negative = -np.abs(z)
-    below = negative * np.log1p(np.exp(negative)) + spence(1.0 + np.exp(negative)) + np.pi**2 / 12.0
-    return np.where(z > 0, 0.5 * z * z - below, below)
-
-
 @dataclass(frozen=True, eq=False)
 class SmoothPotential:
     """A(x) of features with a smooth activation at one time t: closed-form ψ, quadrature in x.
@@ -191,21 +179,20 @@ class SmoothPotential:
         """Return ψ_j(x) = ∫_{x₀}^x h_j, shape (N, m)."""
         w = self.features.W[:, 0]
         b = self.features.biases(self.t)
-        activation = Activation(self.features.activation)
+        act = self.features.act
         gap = x[:, None] - self.anchor
         start = w * self.anchor + b
         step = gap * w
         near = np.abs(step) <= 1.0
         divisor = np.where(near, 1.0, w)
-        name = self.features.activation
-        out = np.where(near, 0.0, _primitive(name, start + step) - _primitive(name, start))
+        out = np.where(near, 0.0, act.integral(start + step) - act.integral(start))
         out /= divisor
         # Short steps would cancel in the primitive: twelve Gauss nodes are exact to rounding.
         nodes, weights = gauss_legendre(12, 0.0, 1.0)
         short = np.where(near, step, 0.0)
         average = np.zeros_like(out)
         for node, weight in zip(nodes, weights, strict=True):
-            average += weight * activation(start + node * short)
+            average += weight * act(start + node * short)
         return np.where(near, gap * average, out) * self.features.output_scale(self.t)
 
     def evaluate(self, thetas: FloatArray, x: FloatArray, derivative: int = 0) -> FloatArray:

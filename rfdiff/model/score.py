@@ -46,7 +46,8 @@ class RandomFeatureScore:
         theta: output weights, shape (…, d, m).
 
     >>> import numpy as np
-    >>> from rfdiff.model.features import RandomFeatures, AffineEmbedding
+    >>> from rfdiff.model.embeddings import AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 0.0], [0.0, 0.0]], AffineEmbedding())
     >>> score = RandomFeatureScore(features, [[-np.sqrt(2.0), np.sqrt(2.0)]])
     >>> score([-1.0, 2.0], 0.5).round(12)  # −x

@@ -70,7 +70,8 @@ def score_table(score: RandomFeatureScore, times: ArrayLike) -> ScoreTable:
         MemoryLimitError: if the table will not fit; tabulate fewer training times or times at once.
 
     >>> import numpy as np
-    >>> from rfdiff.model.features import RandomFeatures, AffineEmbedding
+    >>> from rfdiff.model.embeddings import AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 1.0], [0.0, 0.0]], AffineEmbedding())
     >>> score = RandomFeatureScore(features, [[1.0, 2.0]])
     >>> table = score_table(score, [0.25, 0.5])

@@ -20,7 +20,8 @@ from ..diffusion.targets import BetaTarget, RaisedCosine, SmoothBump
 from ..diffusion.time_rules import graded_time_rule
 from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
-from ..model.features import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding, RandomFeatures
+from ..model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
+from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError, DataFileError
 from ..support.validation import FloatArray
 from ..training.gradient_flow import GradientFlow

@@ -17,7 +17,6 @@ from .._kernels.philox import normals, uniforms
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.time_grids import time_grid
-from ..model.features import ACTIVATIONS
 from ..model.score import ExactScore, RandomFeatureScore, Score, is_piecewise_linear
 from ..model.score_table import score_table
 from ..support.errors import ArgumentError
@@ -269,12 +268,12 @@ def _drift(score: Score, row: int) -> Drift:
     if isinstance(score, RandomFeatureScore):
         features = score.features
         theta = np.ascontiguousarray(score.theta.reshape(-1, *score.theta.shape[-2:])[row])
-        kind = ACTIVATIONS.index(features.activation)
+        code = features.act.code
 
         def random_features(x: FloatArray, t: float) -> FloatArray:
             out = np.empty_like(x)
             scale = float(features.output_scale(t))
-            kernels.feature_scores(x, features.W, features.biases(t), theta, scale, kind, out)
+            kernels.feature_scores(x, features.W, features.biases(t), theta, scale, code, out)
             return out
 
         return random_features

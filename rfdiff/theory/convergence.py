@@ -20,7 +20,8 @@ from ..loss.minibatches import Minibatches
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
-from ..model.features import Embedding, RandomFeatures, draw_features
+from ..model.embeddings import Embedding
+from ..model.features import RandomFeatures, draw_features
 from ..support.estimate import Estimate
 from ..support.random import stream
 from ..support.validation import FloatArray, count, finite_array, increasing_counts, positive

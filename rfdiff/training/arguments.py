@@ -10,7 +10,8 @@ from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import SDES, ForwardSDE
 from ..diffusion.targets import TARGETS, CompactTarget, Target
 from ..loss.objective import DenoisingObjective, Weighting
-from ..model.features import Embedding, RandomFeatures
+from ..model.embeddings import Embedding
+from ..model.features import RandomFeatures
 from ..support.arguments import belongs_to, check_given, own_arguments
 from ..support.errors import ArgumentError
 from ..support.registry import make

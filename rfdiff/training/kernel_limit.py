@@ -23,8 +23,9 @@ from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
-from ..model.features import Embedding
-from ..model.limit_kernels import Kernel, limit_kernel
+from ..model.embeddings import Embedding
+from ..model.feature_laws import limit_kernel
+from ..model.limit_kernels import Kernel
 from ..numerics.special import phi1
 from ..support.estimate import Estimate
 from ..support.threads import blas_threads
@@ -205,7 +206,7 @@ def kernel_limit(
             as wide as there are points.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
 
-    >>> from rfdiff.model.features import LogSigmaEmbedding
+    >>> from rfdiff.model.embeddings import LogSigmaEmbedding
     >>> from rfdiff.diffusion.mixtures import bimodal
     >>> from rfdiff.diffusion.sde import VESDE
     >>> sde = VESDE()

@@ -12,7 +12,8 @@ from ..loss.noise_draws import noise_draw_quadratic
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
-from ..model.features import RandomFeatures, draw_features, make_embedding
+from ..model.embeddings import make_embedding
+from ..model.features import RandomFeatures, draw_features
 from ..support.arguments import ARGUMENTS
 from ..support.errors import ArgumentError
 from ..support.random import stream

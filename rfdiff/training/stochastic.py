@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from .._kernels import optimisers as kernels
 from ..loss.minibatches import Minibatches
 from ..loss.objective import DenoisingObjective
-from ..model.features import ACTIVATIONS, RandomFeatures
+from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.validation import (
     FloatArray,
@@ -162,7 +162,7 @@ class _Walk:
         self._streams = [batches.stream(seed, path) for path in range(len(theta))]
         self._w, self._u = (np.ascontiguousarray(rows.T) for rows in (features.W, features.U))
         self._rule = kernels.ADAM if adam else kernels.SGD, constants
-        self._activation = ACTIVATIONS.index(features.activation)
+        self._activation = features.act.code
         self._done = 0
 
     def to(self, mark: int) -> None:

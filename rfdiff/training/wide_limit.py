@@ -20,9 +20,12 @@ from ..diffusion.targets import Target
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
-from ..model.features import FEATURE_LAWS, Embedding, RandomFeatures
+from ..model.activations import ACTIVATIONS
+from ..model.embeddings import Embedding
+from ..model.feature_laws import FEATURE_LAWS
+from ..model.features import RandomFeatures
 from ..support.estimate import Estimate
-from ..support.validation import FloatArray, count, multiple, one_of, training_times
+from ..support.validation import FloatArray, count, multiple, training_times
 from .gradient_flow import GradientFlow
 
 # What errors of the limit cover.
@@ -42,27 +45,22 @@ def spread_features(
     Their mean of act(v·z) act(v·z') approximates the law's kernel to about 1/m. Rows of ReLU
     features carry the square root of their quadrature weight.
 
-    >>> from rfdiff.model.features import LogSigmaEmbedding
+    >>> from rfdiff.model.embeddings import LogSigmaEmbedding
     >>> from rfdiff.diffusion.sde import VESDE
     >>> features = spread_features("l1", 1024, LogSigmaEmbedding(VESDE()))
     >>> lengths = np.abs(features.W).sum(1) + np.abs(features.U).sum(1)
     >>> bool(np.isclose((lengths**2).mean(), 1.0, rtol=1e-5))
     True
     """
-    one_of("features", law, FEATURE_LAWS)
+    chosen, act = FEATURE_LAWS[law], ACTIVATIONS[activation]
     m = count("m", m)
     size = 1 + embedding.size
-    if law == "torch":
-        rows = 2.0 * _lattice(size, m) - 1.0
-        rows[:, 1:] /= np.sqrt(embedding.size)
-    elif activation == "relu":
-        rows, weights = _directions(size, m)
-        if law == "l1":
-            rows /= np.abs(rows).sum(1, keepdims=True)
-        rows *= np.sqrt(weights)[:, None]
+    directions, weights = _directions(size, m)
+    rows = chosen.along(directions)
+    if rows is not None and act.is_piecewise_linear:
+        rows = rows * np.sqrt(weights)[:, None]
     else:
-        rows = ndtri(_lattice(size, m))
-        rows /= np.abs(rows).sum(1, keepdims=True) if law == "l1" else np.sqrt(size)
+        rows = chosen.at(_lattice(size, m), 1)
     return RandomFeatures(rows[:, :1], rows[:, 1:], embedding, activation, preconditioner, law)
 
 

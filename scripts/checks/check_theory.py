@@ -15,7 +15,7 @@ import numpy as np
 
 import rfdiff
 from rfdiff.loss.minibatches import Minibatches
-from rfdiff.model.features import LogSigmaEmbedding
+from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.support.validation import FloatArray
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
 from rfdiff.theory.exponents import PowerLaw, fit_power_law

@@ -11,7 +11,9 @@ import rfdiff
 from rfdiff.cli import COMMANDS, main
 from rfdiff.cli.output import check_folder, plain
 from rfdiff.data.kde_baseline import kde_nll
-from rfdiff.model.features import ACTIVATIONS, EMBEDDINGS, FEATURE_LAWS
+from rfdiff.model.activations import ACTIVATIONS
+from rfdiff.model.embeddings import EMBEDDINGS
+from rfdiff.model.feature_laws import FEATURE_LAWS
 
 SMALL = ["train", "--n", "40", "--m", "16", "--n-times", "16", "--tau", "1e0:1e8:9log"]
 PNG = b"\x89PNG"

@@ -25,7 +25,8 @@ from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import SDES, VESDE
 from rfdiff.diffusion.time_grids import time_grid
 from rfdiff.divergences.divergences import DIVERGENCES
-from rfdiff.model.features import FourierEmbedding, LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import FourierEmbedding, LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.numerics.special import phi1
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, MemoryLimitError

@@ -17,7 +17,8 @@ from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import GRIDS, noise_ratio, time_grid, times_of_noise_ratio
 from rfdiff.divergences.divergences import kl_divergence, negative_log_likelihood
-from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, MemoryLimitError
 

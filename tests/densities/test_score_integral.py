@@ -19,7 +19,8 @@ from rfdiff.densities.score_integral import ScoreIntegralDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.divergences import kl_divergence
-from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.potential import SmoothPotential
 from rfdiff.model.score import RandomFeatureScore
 from rfdiff.support.errors import ArgumentError

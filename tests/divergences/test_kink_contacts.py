@@ -19,14 +19,13 @@ from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import SDES, VESDE
 from rfdiff.divergences.divergences import fisher_divergence
 from rfdiff.divergences.flow_fisher import FlowSlope
-from rfdiff.model.features import (
+from rfdiff.model.embeddings import (
     AffineEmbedding,
     FourierEmbedding,
     LogSigmaEmbedding,
-    RandomFeatures,
-    draw_features,
     embedding_derivative,
 )
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import RandomFeatureScore
 from rfdiff.support.errors import ArgumentError
 

@@ -14,13 +14,8 @@ from rfdiff.loss.noise_draws import noise_draw_quadratic
 from rfdiff.loss.noise_expectation import denoising_quadratic
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.score_matching import score_norm
-from rfdiff.model.features import (
-    AffineEmbedding,
-    FourierEmbedding,
-    LogSigmaEmbedding,
-    RandomFeatures,
-    draw_features,
-)
+from rfdiff.model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.support.errors import ArgumentError
 
 VE = VESDE()

@@ -7,7 +7,8 @@ from scipy.integrate import quad
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import raised_cosine
-from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.support.errors import ArgumentError
 

@@ -6,7 +6,8 @@ import pytest
 from rfdiff.data.units import Units
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.sde import VESDE
-from rfdiff.model.features import LogSigmaEmbedding, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore, members
 from rfdiff.model.score_in_units import ScoreInUnits, score_in_units
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rfdiff.diffusion.sde import VESDE
-from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import RandomFeatureScore
 from rfdiff.model.score_table import score_table
 from rfdiff.support.errors import ArgumentError

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rfdiff.model.features import AffineEmbedding, LogSigmaEmbedding, RandomFeatures, draw_features
+from rfdiff.model.embeddings import AffineEmbedding, LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 
 from .paper import SDE, T_EVAL

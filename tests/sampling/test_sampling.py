@@ -19,7 +19,9 @@ from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import GRIDS, time_grid
-from rfdiff.model.features import ACTIVATIONS, AffineEmbedding, LogSigmaEmbedding, draw_features
+from rfdiff.model.activations import ACTIVATIONS
+from rfdiff.model.embeddings import AffineEmbedding, LogSigmaEmbedding
+from rfdiff.model.features import draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.sampling.sampler import sample
 from rfdiff.sampling.schemes import SCHEMES
@@ -120,8 +122,8 @@ class TestScores:
         theta = np.random.default_rng(1).standard_normal((d, 37))
         x = 3.0 * np.random.default_rng(2).standard_normal((21, d))
         out = np.empty_like(x)
-        kind, scale = ACTIVATIONS.index(activation), float(features.output_scale(0.3))
-        samplers.feature_scores(x, features.W, features.biases(0.3), theta, scale, kind, out)
+        code, scale = features.act.code, float(features.output_scale(0.3))
+        samplers.feature_scores(x, features.W, features.biases(0.3), theta, scale, code, out)
         score = RandomFeatureScore(features, theta)
         expected = score(x[:, 0], 0.3)[:, None] if d == 1 else score(x, 0.3)
         assert np.allclose(out, expected, rtol=1e-12, atol=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rfdiff.diffusion import sde
-from rfdiff.model import features
+from rfdiff.model import activations, embeddings, feature_laws
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError, DataFileError
 from rfdiff.sweeps import AXES, OBSERVABLES, Grid, Recipe, canonical_json, point_id
@@ -54,9 +54,9 @@ def test_odd_types_are_refused(odd):
 
 def test_axes_know_the_names_of_the_modules_that_own_them():
     assert tuple(sde.SDES) == axes.SDES
-    assert features.FEATURE_LAWS == axes.FEATURE_LAWS
-    assert features.EMBEDDINGS == axes.EMBEDDINGS
-    assert features.ACTIVATIONS == axes.ACTIVATIONS
+    assert tuple(feature_laws.FEATURE_LAWS) == axes.FEATURE_LAWS
+    assert tuple(embeddings.EMBEDDINGS) == axes.EMBEDDINGS
+    assert tuple(activations.ACTIVATIONS) == axes.ACTIVATIONS
     assert set(MEASURES) == set(OBSERVABLES)
 
 

@@ -8,7 +8,8 @@ from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE
 from rfdiff.loss.minibatches import Minibatches
 from rfdiff.loss.objective import DenoisingObjective
-from rfdiff.model.features import LogSigmaEmbedding, draw_features
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import draw_features
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
 from rfdiff.theory.exponents import fit_power_law

@@ -9,7 +9,8 @@ from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.loss.noise_expectation import denoising_quadratic
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.score_matching import score_norm
-from rfdiff.model.features import LogSigmaEmbedding, RandomFeatures
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.features import RandomFeatures
 from rfdiff.support.errors import ArgumentError
 
 TAU = np.concatenate([[0.0], np.logspace(0, 9, 10), [np.inf]])

@@ -10,7 +10,7 @@ from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.quadratic import QuadraticLoss
-from rfdiff.model.features import LogSigmaEmbedding
+from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.exponents import fit_power_law
 from rfdiff.theory.lemmas import (

@@ -8,8 +8,10 @@ from scipy.integrate import quad
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE
 from rfdiff.loss.objective import DenoisingObjective
-from rfdiff.model.features import LogSigmaEmbedding, draw_features
-from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel, limit_kernel
+from rfdiff.model.embeddings import LogSigmaEmbedding
+from rfdiff.model.feature_laws import limit_kernel
+from rfdiff.model.features import draw_features
+from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.infinite_width import limit_kl

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...data.kde_baseline import kde_nll
 from ...diffusion.mixtures import GaussianMixture
-from ...model.features import FourierEmbedding
+from ...model.embeddings import FourierEmbedding
 from ...runs.trained_flow import Loss, TrainedFlow
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray

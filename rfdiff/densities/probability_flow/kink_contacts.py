@@ -219,7 +219,8 @@ def kink_contacts(score: RandomFeatureScore, sde: ForwardSDE, t: float) -> KinkC
         ArgumentError: another score.
         MemoryLimitError: the table of one training time does not fit.
 
-    >>> from rfdiff.model.features import AffineEmbedding, RandomFeatures
+    >>> from rfdiff.model.embeddings import AffineEmbedding
+    >>> from rfdiff.model.features import RandomFeatures
     >>> from rfdiff.diffusion.sde import VESDE
     >>> features = RandomFeatures([1.0, -1.0], [[0.0, 1.0], [1.0, 0.0]], AffineEmbedding())
     >>> kink_contacts(RandomFeatureScore(features, [[0.0, 0.0]]), VESDE(), 0.5).times
