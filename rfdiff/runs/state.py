@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Domain
+from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
 from ..loss.quadratic import QuadraticLoss
@@ -155,20 +156,40 @@ class TrainedState:
         tau: ArrayLike | None = None,
         *,
         t: float | None = None,
+        scheme: str = "heun",
+        n_steps: int = 500,
+        grid: str = "log",
         seed: int | None = None,
-        **choices: Any,
+        first: int = 0,
+        prior: GaussianMixture | None = None,
+        noise: ArrayLike | None = None,
+        trajectories: bool = False,
+        progress: bool | None = None,
     ) -> FloatArray:
-        """Draw n samples of the learned diffusion at time t, shape τ.shape + (n,).
+        """Draw n samples of the learned diffusion at time t, in the data's units.
 
-        All training times get the same noise. Units are the data's own.
+        All training times get the same noise.
 
         Args:
             n: number of samples.
             tau: training times.
-            t: where paths end; `default_time` if None.
+            t: where paths end, below T; `default_time` if None.
+            scheme: as in `rfdiff.sampling.sample`, like all that follow.
+            n_steps: number of steps.
+            grid: of the times of the steps.
             seed: of the noise; the run's own if None.
-            choices: passed on to `rfdiff.sampling.sample` (scheme, n_steps, grid, first,
-                trajectories, progress, …).
+            first: number of the first path.
+            prior: law of x(T), in the data's units; the process's own prior if None.
+            noise: standard normals to use instead.
+            trajectories: return every position instead of the last.
+            progress: whether to show a progress bar.
+
+        Returns:
+            Samples, shape τ.shape + (n,); with `trajectories` an axis of the n_steps + 1 falling
+            times comes before n.
+
+        Raises:
+            ArgumentError: bad arguments, or paths that do not stay finite.
 
         >>> import rfdiff
         >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
@@ -176,15 +197,23 @@ class TrainedState:
         >>> x.shape, bool(0.8 < (abs(abs(x) - 3) < 2).mean())
         ((500,), True)
         """
+        units = self.problem.units
         paths = sample(
             self._training_score(tau),
             self.sde,
             n,
             t=self._evaluation_time(t),
+            scheme=scheme,
+            n_steps=n_steps,
+            grid=grid,
             seed=self.seed if seed is None else seed,
-            **choices,
+            first=first,
+            prior=None if prior is None else units.law_to_training(prior),
+            noise=noise,
+            trajectories=trajectories,
+            progress=progress,
         )
-        return self.problem.units.to_own(paths)
+        return units.to_own(paths)
 
     def _training_score(self, tau: ArrayLike | None) -> RandomFeatureScore:
         """Return the score in units of training, where the process runs."""

@@ -204,3 +204,33 @@ def test_early_stopping_refuses_choices_of_other_curves(of, choices, message):
     run = rfdiff.train_exact(1.0, n=10, m=8, n_times=4)
     with pytest.raises(rfdiff.ArgumentError, match=message):
         run.early_stopping(of, **choices)
+
+
+class TestSamplesOfStandardisedData:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def run():
+        data = 70.0 + 12.0 * rfdiff.bimodal(1.5).sample(60, np.random.default_rng(0))
+        return rfdiff.train_exact(1e4, data=data, m=16, n_times=16)
+
+    def test_a_prior_is_a_law_in_the_datas_units(self, run):
+        # The process's own prior, written in the data's units.
+        units = run.problem.units
+        std = float(units.length_to_own(run.sde.prior_std))
+        prior = rfdiff.GaussianMixture([1.0], [units.shift], std)
+        given = run.sample(20, n_steps=20, prior=prior)
+        np.testing.assert_allclose(given, run.sample(20, n_steps=20), rtol=1e-12)
+
+    def test_paths_end_in_the_samples(self, run):
+        paths = run.sample(20, n_steps=20, trajectories=True)
+        assert paths.shape == (21, 20)
+        assert np.array_equal(paths[-1], run.sample(20, n_steps=20))
+        # They start from the prior, around the data's mean.
+        assert abs(paths[0].mean() - run.data.mean()) < run.problem.units.scale * run.sde.prior_std
+
+    def test_the_learned_score_is_the_slope_of_the_log_density(self, run):
+        x, t = np.linspace(40.0, 100.0, 7), run.default_time
+        step = 1e-4
+        slope = (run.log_density(x + step) - run.log_density(x - step)) / (2.0 * step)
+        np.testing.assert_allclose(run.learned_score()(x, t), slope, rtol=1e-5, atol=1e-8)
+        np.testing.assert_array_equal(run.score(x, t), run.learned_score()(x, t))
