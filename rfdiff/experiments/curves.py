@@ -11,7 +11,6 @@ from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
-from ..loss.quadratic import QuadraticLoss
 from ..loss.score_matching import score_norm
 from ..runs.defaults import EVALUATION_TIME
 from ..runs.trained_flow import TrainedFlow
@@ -157,7 +156,7 @@ class BoundOf:
     def __call__(self, run: TrainedFlow) -> FloatArray:
         """Return the bound along the run's τ; `run.bound` has its error too."""
         loss = denoising_quadratic(self.target, self.objective, run.features)
-        mismatch = QuadraticLoss(loss.gram, loss.cross, self.norm, loss.error)(run.theta())
+        mismatch = loss.with_constant(self.norm)(run.theta())
         return 0.5 * (self.objective.sde.T - EVALUATION_TIME) * mismatch + self.prior
 
 

@@ -4,21 +4,30 @@ It has the Gram and cross terms of the denoising loss and another constant, E_t 
 vanishes at the true score.
 """
 
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..diffusion.mixtures import GaussianMixture
-from ..diffusion.targets import Target
+from ..diffusion.targets import CompactTarget, Target
+from ..model.features import RandomFeatures
 from ..numerics.quadrature import integrate_panels
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray
+from .completed_square import CompletedSquare
+from .noise_expectation import denoising_quadratic
 from .objective import DenoisingObjective
+from .quadratic import Quadratic
 
 # The Fisher integrand p (∇log p)² is below 1e-16 this many widths outside the components.
 _TAIL = 9.0
 _PANEL_ORDER = 12
+# Rounding of θGθᵀ: m² products whose errors add like a random walk.
+_ROUNDING = 64.0 * 2.0**-53
 
 
 def score_norm(law: Target, objective: DenoisingObjective) -> Estimate:
@@ -59,3 +68,83 @@ def score_norm(law: Target, objective: DenoisingObjective) -> Estimate:
 
 def _fisher_information(law: GaussianMixture, x: FloatArray) -> FloatArray:
     return law.density(x) * law.score(x) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMatching:
+    """L̃(θ) = E_t λ E‖s_θ − ∇log p_t‖² [7] as a quadratic of θ, with its quadrature error.
+
+    A second assembly with half the time nodes measures the error of the time rule.
+
+    Attributes:
+        fine: the loss on the objective's own time nodes.
+        coarse: the loss on half as many.
+        constant_error: error of the constant by the quadrature in x.
+    """
+
+    fine: Quadratic
+    coarse: Quadratic
+    constant_error: float
+
+    @classmethod
+    def assemble(
+        cls, law: Target, objective: DenoisingObjective, features: RandomFeatures
+    ) -> "ScoreMatching":
+        """Assemble on the objective's time rule and on one of half its nodes.
+
+        Args:
+            law: the population, a law whose marginals have densities.
+            objective: process, graded time rule and weighting.
+            features: frozen features.
+
+        Raises:
+            ArgumentError: a law without a density at the first time node.
+        """
+        rule = objective.rule
+        require_density(law, float(objective.sde.std(rule.nodes[0])))
+        objectives = objective, objective.with_times(max(1, len(rule) // 2))
+        norms = [score_norm(law, each) for each in objectives]
+        fine, coarse = (
+            denoising_quadratic(law, each, features).with_constant(float(norm))
+            for each, norm in zip(objectives, norms, strict=True)
+        )
+        return cls(fine, coarse, float(norms[0].error))
+
+    def __call__(self, theta: ArrayLike) -> Estimate:
+        """Return L̃(θ) for θ of shape (…, d, m), shape (…)."""
+        theta = np.asarray(theta, dtype=np.float64)
+        value = self._square(theta)
+        error = np.abs(value - self.coarse(theta)) + self.constant_error
+        return Estimate(value, error + self._rounding(theta) + _ROUNDING * self.fine.constant)
+
+    def difference(self, theta: ArrayLike, other: ArrayLike) -> Estimate:
+        """Return L̃(θ) − L̃(θ'), shape (…): the constant and its error drop out."""
+        theta, other = np.asarray(theta, np.float64), np.asarray(other, np.float64)
+        value = self._square.difference(theta, other)
+        error = np.abs(value - self.coarse.difference(theta, other))
+        return Estimate(value, error + self._rounding(theta))
+
+    @cached_property
+    def _square(self) -> CompletedSquare:
+        return self.fine.completed_square()
+
+    def _rounding(self, theta: FloatArray) -> FloatArray:
+        """Return the error of the entries of G and C as it reaches L̃(θ)."""
+        size = np.einsum("...dm,...dm->...", self.fine.image(theta), theta)
+        size = size + 2.0 * np.abs(np.einsum("...dm,dm->...", theta, self.fine.cross))
+        reach = np.abs(theta).sum((-2, -1))
+        return _ROUNDING * np.abs(size) + self.fine.error * reach * (reach + 2.0)
+
+
+def require_density(law: Any, std: float) -> Target:
+    """Return `law` if it is a one-dimensional one whose marginal at noise `std` has a density."""
+    if not isinstance(law, GaussianMixture | CompactTarget):
+        raise ArgumentError(
+            "a bound needs a law with a density: a target, not data of unknown law; "
+            f"got {type(law).__name__}"
+        )
+    if law.dimension != 1:
+        raise ArgumentError(f"law must be one-dimensional, got d = {law.dimension}")
+    if std == 0.0 and isinstance(law, GaussianMixture) and (law.stds == 0).any():
+        raise ArgumentError("a law with point masses has no density at t = 0: take a later time")
+    return law

@@ -14,10 +14,11 @@ from ..densities.learned_density import Method
 from ..diffusion.law_on_domain import Domain
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.targets import Target
+from ..loss.score_matching import require_density
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.registry import Registry
-from ..theory.bounds import Bound, bound_objective, kl_bound, require_density
+from ..theory.bounds import Bound, bound_objective, kl_bound
 from ..theory.decomposition import Decomposition, LimitLoss, decompose
 from ..training.early_stopping import EarlyStopping, early_stopping
 from .densities import Against, On, TrainedDensities

@@ -19,7 +19,7 @@ from ..diffusion.time_rules import graded_time_rule
 from ..loss.minibatches import Minibatches
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
-from ..loss.quadratic import QuadraticLoss
+from ..loss.score_matching import ScoreMatching
 from ..model.embeddings import Embedding
 from ..model.features import RandomFeatures, draw_features
 from ..support.estimate import Estimate
@@ -28,7 +28,7 @@ from ..support.validation import FloatArray, count, finite_array, increasing_cou
 from ..training.gradient_flow import GradientFlow
 from ..training.stochastic import train_stochastic
 from ..training.wide_limit import wide_limit
-from .bounds import ScoreMatching, bound_objective
+from .bounds import bound_objective
 
 # Where scores are compared: time nodes on (t, T) and panels of 8 points over p_t at each.
 _TIMES, _PANELS = 8, 8
@@ -72,12 +72,9 @@ def width_errors(
         h = _on_nodes(drawn, nodes.x, nodes.t)
         loss = denoising_quadratic(law, objective, drawn)
         for k, m in enumerate(widths):
+            theta = GradientFlow(loss.of_first_features(m)).theta(tau)[0]
             # The first m features of M: φ is theirs, h = φ/√m.
-            share = widths[-1] / m
-            part = QuadraticLoss(
-                share * loss.gram[:m, :m], np.sqrt(share) * loss.cross[:, :m], loss.constant
-            )
-            score = np.sqrt(share) * h[:, :m] @ GradientFlow(part).theta(tau)[0]
+            score = np.sqrt(widths[-1] / m) * h[:, :m] @ theta
             row[k] = np.sqrt(nodes.weights @ (score - exact) ** 2)
     return errors
 

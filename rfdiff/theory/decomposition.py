@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from ..diffusion.targets import Target
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
+from ..loss.score_matching import ScoreMatching
 from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, finite_array, multiple, training_times
 from ..training.gradient_flow import GradientFlow
 from ..training.wide_limit import WideLimit, wide_limit
-from .bounds import ScoreMatching
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.diffusion.time_rules import graded_time_rule
 from rfdiff.divergences.divergences import kl_divergence
 from rfdiff.loss.objective import DenoisingObjective
+from rfdiff.loss.score_matching import ScoreMatching
 from rfdiff.support.errors import ArgumentError
-from rfdiff.theory.bounds import ScoreMatching, kl_bound, prior_divergence
+from rfdiff.theory.bounds import kl_bound, prior_divergence
 
 T_EVAL = 0.065
 PROCESSES = [VESDE(), VPSDE(), SubVPSDE()]
