@@ -6,14 +6,24 @@ loss of standardised data says how well their scores are learned whatever unit t
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Domain
-from ..diffusion.mixtures import GaussianMixture
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, positive
+
+
+class Movable(Protocol):
+    """A law that can be shifted and scaled."""
+
+    def affine(self, shift: Any, scale: float) -> Self:
+        """Return the law of shift + scale·x."""
+
+
+Law = TypeVar("Law", bound=Movable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +103,28 @@ class Units:
         low, high = self.to_own(domain)
         return float(low), float(high)
 
-    def law_to_training(self, law: GaussianMixture) -> GaussianMixture:
-        """Return the law of u, where x has the law given.
+    def law_to_training(self, law: Law) -> Law:
+        """Return the law of u, where x has the law given: anything with `affine(shift, scale)`.
 
+        >>> from rfdiff.diffusion.mixtures import GaussianMixture
         >>> law = Units(2.0, 4.0).law_to_training(GaussianMixture([1.0], [[10.0]], 2.0))
         >>> float(law.means[0, 0]), float(law.stds[0])
         (2.0, 0.5)
         """
-        means, stds = self.to_training(law.means), law.stds / self.scale
-        return GaussianMixture(law.weights, means, stds)
+        return law.affine(-self.shift / self.scale, 1.0 / self.scale)
 
     def length_to_training(self, length: ArrayLike) -> FloatArray:
         """Return distances and standard deviations in units of training."""
         return np.asarray(length, dtype=np.float64) / self.scale
 
-    def length_to_own(self, length: ArrayLike) -> FloatArray:
-        """Return distances and standard deviations in the data's units."""
-        return np.asarray(length, dtype=np.float64) * self.scale
+    def length_to_own(self, length: ArrayLike, power: int = 1) -> FloatArray:
+        """Return distances and standard deviations in the data's units.
+
+        Args:
+            length: of any shape.
+            power: power of the length: −2 for a Fisher divergence, 0 changes nothing.
+        """
+        return np.asarray(length, dtype=np.float64) * self.scale**power
 
     def score_to_own(self, score: ArrayLike) -> FloatArray:
         """Return ∇ₓ log p from ∇ᵤ log p."""
@@ -118,6 +133,10 @@ class Units:
     def score_divergence_to_own(self, divergence: ArrayLike) -> FloatArray:
         """Return ∇ₓ·s from ∇ᵤ·s of a score."""
         return np.asarray(divergence, dtype=np.float64) / self.scale**2
+
+    def density_to_own(self, density: ArrayLike, dimension: int = 1) -> FloatArray:
+        """Return p(x) = p(u)/scaleᵈ in 1/[x]ᵈ, with arguments as in `log_density_to_own`."""
+        return np.asarray(density, dtype=np.float64) / self.scale**dimension
 
     def log_density_to_own(self, log_density: ArrayLike, dimension: int = 1) -> FloatArray:
         """Return log p(x) = log p(u) − d log(scale), in nats.

@@ -89,11 +89,11 @@ class GaussianMixture:
         """Return the law of r x + σ z, z ~ N(0, I): the marginal p_t for r(t) and σ_t."""
         return GaussianMixture(self.weights, scale * self.means, np.hypot(scale * self.stds, std))
 
-    def affine(self, shift: float, scale: float) -> "GaussianMixture":
-        """Return the law of shift + scale·x for scale > 0."""
+    def affine(self, shift: float | FloatArray, scale: float) -> "GaussianMixture":
+        """Return the law of shift + scale·x, shift a number or (d,), for scale > 0."""
         scale = positive("scale", scale)
         return GaussianMixture(
-            self.weights, real("shift", shift) + scale * self.means, scale * self.stds
+            self.weights, finite_array("shift", shift) + scale * self.means, scale * self.stds
         )
 
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:

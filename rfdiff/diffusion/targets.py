@@ -8,6 +8,7 @@ spacing is below σ_t, and `atoms_error` says how well.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +18,7 @@ from ..numerics.quadrature import gauss_legendre
 from ..support.arguments import check_given
 from ..support.errors import ArgumentError
 from ..support.registry import Registry
-from ..support.validation import FloatArray, count, real
+from ..support.validation import FloatArray, count, positive, real
 from .mixtures import GaussianMixture, bimodal
 
 # Grid of the inverse distribution function used for sampling: its error is below 1e-9 of the
@@ -90,6 +91,15 @@ class CompactTarget:
     def diffuse(self, scale: float, std: float) -> GaussianMixture:
         """Return the marginal p_t as a mixture."""
         return self.atoms.diffuse(scale, std)
+
+    def affine(self, shift: float, scale: float) -> Self:
+        """Return the law of shift + scale·x for scale > 0.
+
+        >>> raised_cosine(0.0, 3.0).affine(70.0, 10.0).support
+        (40.0, 100.0)
+        """
+        shift, scale = real("shift", shift), positive("scale", scale)
+        return replace(self, centre=shift + scale * self.centre, half_width=scale * self.half_width)
 
     def atoms_error(self, std: float) -> float:
         """Largest change of the diffused density, relative to its peak, at half the atoms."""

@@ -5,6 +5,7 @@ import pytest
 
 from rfdiff.data.units import Units
 from rfdiff.diffusion.mixtures import GaussianMixture
+from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.support.errors import ArgumentError
 
 
@@ -24,6 +25,12 @@ class TestALawInTrainingUnits:
         trained = units.law_to_training(law).log_density(units.to_training(x))
         converted = units.log_density_to_own(trained, dimension=d)
         np.testing.assert_allclose(converted, law.log_density(x), rtol=1e-13)
+
+    def test_density_and_powers_of_length(self, d):
+        law, units, x = own_law(d)
+        trained = units.law_to_training(law).density(units.to_training(x))
+        np.testing.assert_allclose(units.density_to_own(trained, d), law.density(x), rtol=1e-12)
+        assert units.length_to_own(3.0, power=-d) == pytest.approx(3.0 / 12.5**d, rel=1e-15)
 
     def test_score_and_its_divergence(self, d):
         law, units, x = own_law(d)
@@ -61,6 +68,13 @@ def test_in_one_dimension_scale_and_shift_are_those_of_numpy_to_the_bit():
     units = Units.standardising(x)
     assert (units.shift, units.scale) == (x.mean(), x.std())
     assert isinstance(units.shift, float)
+
+
+def test_a_compact_law_in_training_units():
+    law, units = raised_cosine(72.0, 25.0), Units(68.0, 12.5)
+    x = np.linspace(48.0, 96.0, 9)
+    trained = units.law_to_training(law).log_density(units.to_training(x))
+    np.testing.assert_allclose(units.log_density_to_own(trained), law.log_density(x), rtol=1e-12)
 
 
 def test_a_domain_keeps_its_ends_at_infinity():
