@@ -1,7 +1,7 @@
 """Laws of random features: how the rows (w_j, u_j) of the frozen first layer are drawn.
 
 A law is a class here and a line of `FEATURE_LAWS`. Besides random draws it knows how points of a
-unit cube or directions become rows, for features that are spread evenly instead of drawn, and
+unit cube or directions become rows, for quasi-Monte Carlo features, and
 the kernel E[act(v·z) act(v·z')] of infinite width where that has a closed form.
 """
 
@@ -136,7 +136,7 @@ def limit_kernel(features: str = "gaussian", activation: str = "relu") -> Kernel
 
     Raises:
         ArgumentError: there is none. Only `gaussian` with "relu" or "erf" has one; a wide model
-            with an error estimate (`wide_limit`) serves the others.
+            with an error estimate (`infinite_width_by_features`) serves the others.
     """
     kernel = FEATURE_LAWS[features].limit_kernel(ACTIVATIONS[activation])
     if kernel is None:
@@ -148,7 +148,7 @@ def limit_kernel(features: str = "gaussian", activation: str = "relu") -> Kernel
         )
         raise ArgumentError(
             f"features {features!r} with activation {activation!r} have no closed-form kernel, "
-            f"only {known}: use wide_limit"
+            f"only {known}: use infinite_width_by_features"
         )
     return kernel
 

@@ -19,7 +19,7 @@ from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.registry import Registry
 from ..theory.bounds import Bound, bound_objective, kl_bound
-from ..theory.decomposition import Decomposition, LimitLoss, decompose
+from ..theory.decomposition import Decomposition, InfiniteWidthLoss, decompose
 from ..training.early_stopping import EarlyStopping, early_stopping
 from .densities import Against, On, TrainedDensities
 from .persistence import save_run
@@ -118,7 +118,7 @@ class TrainedFlow(TrainedDensities):
         t: float | None = None,
         n_times: int = 64,
         wide: int = 1536,
-        limit: LimitLoss | None = None,
+        limit: InfiniteWidthLoss | None = None,
     ) -> Decomposition:
         """Return I₁, I₂, I₃ and the approximation errors [15] along τ, from θ₀ = 0.
 

@@ -33,22 +33,6 @@ class Estimate:
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "error_covers", error_covers)
 
-    @classmethod
-    def from_halvings(
-        cls, values: tuple[ArrayLike, ArrayLike, ArrayLike], error_covers: str
-    ) -> "Estimate":
-        """Return the first value, at some resolution, with an error from those at its two halvings.
-
-        One halving alone can miss by chance, where its change passes zero: the error is that
-        change plus a quarter of the second's, what second-order convergence would leave of it.
-
-        >>> Estimate.from_halvings((1.0, 1.25, 2.25), "grid")
-        1 ± 0.5
-        """
-        fine, coarse, coarsest = (np.asarray(value, dtype=np.float64) for value in values)
-        error = np.abs(fine - coarse) + 0.25 * np.abs(coarse - coarsest)
-        return cls(fine, error, error_covers)
-
     def with_change_to(self, finer: "Estimate", error_covers: str) -> "Estimate":
         """Return this estimate with what a finer one changes added to its error.
 

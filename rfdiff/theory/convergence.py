@@ -4,7 +4,8 @@
 - sample: I₁ = L̃(θ̂_n(τ)) − L̃(θ(τ)) of [15], ~ n^{−1} once it is small;
 - SGD: E‖θ_k − θ(τ)‖² between minibatch SGD and the flow at the same clock, ~ the learning rate.
 
-Each returns one row a seed or repetition, for `rfdiff.theory.exponents.fit_power_law`.
+The first axis of what they return is the seed or repetition, as
+`rfdiff.theory.exponents.fit_power_law` takes it.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,14 @@ from ..loss.minibatches import Minibatches
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import ScoreMatching
-from ..model.embeddings import Embedding
 from ..model.features import RandomFeatures, draw_features
 from ..support.estimate import Estimate
 from ..support.random import stream
 from ..support.validation import FloatArray, count, finite_array, increasing_counts, positive
 from ..training.gradient_flow import GradientFlow
+from ..training.infinite_width import InfiniteWidth
+from ..training.infinite_width_features import WideFlow
 from ..training.stochastic import train_stochastic
-from ..training.wide_limit import wide_limit
 from .bounds import bound_objective
 
 # Where scores are compared: time nodes on (t, T) and panels of 8 points over p_t at each.
@@ -35,42 +36,34 @@ _TIMES, _PANELS = 8, 8
 
 
 def width_errors(
-    law: Target,
-    objective: DenoisingObjective,
-    embedding: Embedding,
+    limit: InfiniteWidth[WideFlow],
     widths: ArrayLike,
     tau: float,
     *,
-    features: str = "l1",
     t: float = 0.065,
-    wide: int = 1024,
     seeds: int = 8,
     seed: int = 0,
 ) -> FloatArray:
     """Return (E‖s_m − s_∞‖²)^{1/2} over t ~ U(t, T), x ~ p_t, shape (seeds, widths).
 
     Args:
-        law: the population that both are trained on, from θ₀ = 0.
-        objective: the objective trained on.
-        embedding: e(t).
+        limit: the flow at infinite width of the population; finite models draw features of its
+            law and are trained on its objective, from θ₀ = 0.
         widths: increasing m.
         tau: training time.
-        features: feature law.
         t: smallest time of the comparison.
-        wide: width of the evenly spread model that stands for m = ∞.
         seeds: draws of the features, nested in m.
         seed: first seed.
     """
     widths = increasing_counts("widths", widths)
-    limit = wide_limit(law, objective, embedding, features=features, m=wide).fine
-    sde = objective.sde
-    nodes = marginal_nodes(law, sde, graded_time_rule(t, sde.T, _TIMES), _PANELS)
-    exact = _on_nodes(limit.features, nodes.x, nodes.t) @ limit.flow.theta(tau)[0]
+    sde, wide = limit.objective.sde, limit.flows.fine
+    nodes = marginal_nodes(limit.law, sde, graded_time_rule(t, sde.T, _TIMES), _PANELS)
+    exact = _on_nodes(wide.features, nodes.x, nodes.t) @ wide.flow.theta(tau)[0]
     errors = np.empty((count("seeds", seeds), len(widths)))
     for row, draw in zip(errors, range(seed, seed + seeds), strict=True):
-        drawn = draw_features(features, int(widths[-1]), embedding, seed=draw)
+        drawn = _drawn_like(wide.features, int(widths[-1]), draw)
         h = _on_nodes(drawn, nodes.x, nodes.t)
-        loss = denoising_quadratic(law, objective, drawn)
+        loss = denoising_quadratic(limit.law, limit.objective, drawn)
         for k, m in enumerate(widths):
             theta = GradientFlow(loss.of_first_features(m)).theta(tau)[0]
             # The first m features of M: φ is theirs, h = φ/√m.
@@ -169,6 +162,18 @@ class _Falling:
 
     def __call__(self, i: FloatArray) -> FloatArray:
         return self.rate * (1.5 - (i + 0.5) / self.steps)
+
+
+def _drawn_like(features: RandomFeatures, m: int, seed: int) -> RandomFeatures:
+    """Return m random features of the same law, embedding, activation and preconditioner."""
+    return draw_features(
+        str(features.law),
+        m,
+        features.embedding,
+        seed=seed,
+        activation=features.activation,
+        preconditioner=features.preconditioner,
+    )
 
 
 def _on_nodes(features: RandomFeatures, x: FloatArray, t: FloatArray) -> FloatArray:

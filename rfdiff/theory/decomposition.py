@@ -17,11 +17,12 @@ from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import ScoreMatching
 from ..model.features import RandomFeatures
+from ..numerics.halvings import Halvings
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, finite_array, multiple, training_times
 from ..training.gradient_flow import GradientFlow
-from ..training.wide_limit import WideLimit, wide_limit
+from ..training.infinite_width_features import WideFlow, infinite_width_by_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +89,14 @@ class Decomposition:
 
 
 @dataclass(frozen=True, eq=False)
-class LimitLoss:
-    """L̃ of the m = ∞ population flow as a function of τ; it depends on no data and no draws."""
+class InfiniteWidthLoss:
+    """L̃ of the m = ∞ population flow along τ; it depends on no data and no draws.
 
-    limit: WideLimit
-    measures: tuple[ScoreMatching, ScoreMatching, ScoreMatching]
+    Attributes:
+        models: wide models of the population, each with L̃ of its features.
+    """
+
+    models: Halvings[tuple[WideFlow, ScoreMatching]]
 
     @classmethod
     def build(
@@ -103,13 +107,13 @@ class LimitLoss:
         training: DenoisingObjective,
         measured: DenoisingObjective,
         wide: int = 1536,
-    ) -> "LimitLoss":
-        """Train a wide model of the features' law on the population; arguments as `decompose`."""
+    ) -> "InfiniteWidthLoss":
+        """Train wide models of the features' law on the population; arguments as `decompose`."""
         if features.law is None:
             raise ArgumentError(
                 "features of unknown law have no infinite-width limit: draw them by name"
             )
-        limit = wide_limit(
+        limit = infinite_width_by_features(
             law,
             training,
             features.embedding,
@@ -118,20 +122,20 @@ class LimitLoss:
             preconditioner=features.preconditioner,
             m=wide,
         )
-        first, second, third = (
-            ScoreMatching.assemble(law, measured, model.features) for model in limit.models
+        return cls(
+            limit.flows.map(
+                lambda model: (model, ScoreMatching.assemble(law, measured, model.features))
+            )
         )
-        return cls(limit, (first, second, third))
 
     def __call__(self, tau: ArrayLike) -> Estimate:
         """Return L̃ along τ; the error is what two halvings of the wide model change."""
-        fine, coarse, coarsest = (
-            measure(model.flow.theta(tau))
-            for measure, model in zip(self.measures, self.limit.models, strict=True)
-        )
-        halvings = (fine.value, coarse.value, coarsest.value)
-        width = Estimate.from_halvings(halvings, "width of the wide model")
-        return Estimate(fine.value, fine.error + width.error, width.error_covers)
+
+        def loss(pair: tuple[WideFlow, ScoreMatching]) -> Estimate:
+            model, measure = pair
+            return measure(model.flow.theta(tau))
+
+        return self.models.estimate(loss)
 
 
 def decompose(
@@ -143,7 +147,7 @@ def decompose(
     training: DenoisingObjective,
     measured: DenoisingObjective,
     wide: int = 1536,
-    limit: LimitLoss | None = None,
+    limit: InfiniteWidthLoss | None = None,
 ) -> Decomposition:
     """Split L̃(θ̂_n(τ)) into sampling, infinite-width training and width.
 
@@ -155,15 +159,17 @@ def decompose(
         training: the objective trained on.
         measured: that of L̃; with `bounds.bound_objective(sde, t)`, (T − t)/2 · L̃ is the bound's
             integral.
-        wide: width of the evenly spread model that stands for m = ∞.
-        limit: the `LimitLoss` of the same arguments, to share among data sets and draws.
+        wide: width of the quasi-Monte Carlo model that stands for m = ∞.
+        limit: the `InfiniteWidthLoss` of the same arguments, to share among data sets and draws.
 
     Raises:
         ArgumentError: features without a law have no limit; a bad law or width.
     """
     tau, wide = training_times("tau", tau), multiple("wide", wide, 4)
     if limit is None:
-        limit = LimitLoss.build(law, features, training=training, measured=measured, wide=wide)
+        limit = InfiniteWidthLoss.build(
+            law, features, training=training, measured=measured, wide=wide
+        )
     measure = ScoreMatching.assemble(law, measured, features)
     flow = GradientFlow(denoising_quadratic(law, training, features))
     population = flow.theta(tau)

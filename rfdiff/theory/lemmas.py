@@ -18,12 +18,12 @@ from scipy.special import ndtr, roots_hermitenorm
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
-from ..loss.objective import DenoisingObjective
 from ..model.features import draw_features
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, finite_array, increasing_counts, training_times
 from ..training.gradient_flow import GradientFlow
-from ..training.kernel_limit import KernelFlow
+from ..training.infinite_width import InfiniteWidth
+from ..training.infinite_width_kernel import KernelFlow
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def convergence_check(flow: GradientFlow, tau: ArrayLike) -> Check:
     Σ e_k/(1 + 2λ_kτ).
     """
     tau = _positive_times(tau)
-    excess, rates = _excess_per_mode(flow)
+    excess, rates = flow.modes.excess, flow.eigenvalues
     return Check(
         "Lemma 4",
         "τ",
@@ -106,15 +106,14 @@ def growth_check(flow: GradientFlow, tau: ArrayLike) -> Check:
     """Lemma 5: ‖θ(τ) − θ₀‖ beside √(τ (L(θ₀) − L(θ(τ)))), for τ > 0."""
     tau = _positive_times(tau)
     moved = np.linalg.norm(flow.theta(tau) - flow.theta0, axis=(-2, -1))
-    excess, rates = _excess_per_mode(flow)
+    excess, rates = flow.modes.excess, flow.eigenvalues
     # The loss's fall without cancellation: Σ e_k (1 − e^{−4λ_kτ}).
     fall = -np.expm1(-4.0 * np.multiply.outer(tau, rates)) @ excess
     return Check("Lemma 5", "τ", tau, moved, np.sqrt(tau * fall))
 
 
 def feature_sampling_errors(
-    limit: KernelFlow,
-    objective: DenoisingObjective,
+    limit: InfiniteWidth[KernelFlow],
     tau: float,
     widths: ArrayLike,
     *,
@@ -127,24 +126,20 @@ def feature_sampling_errors(
     a(v) = Σ_q c_q φ(v·z_q) at τ: unbiased, with an error of exactly V/m in the mean.
 
     Args:
-        limit: an infinite-width flow of the `gaussian` law with ReLU.
-        objective: its process and weighting.
+        limit: the flow at infinite width of the `gaussian` law with ReLU.
         tau: training time.
         widths: increasing m.
         seeds: repetitions, nested in m.
         seed: first seed.
     """
     widths = increasing_counts("widths", widths)
-    nodes = limit.nodes
-    coefficients = limit.coefficients(np.asarray(float(tau)))
-    exact = limit.at_nodes(np.asarray(float(tau)))
-    weights = nodes.weights * objective.weighting_values(nodes.t)
-    gain = np.ones_like(nodes.t)
-    if limit.preconditioner is not None:
-        gain = 1.0 / limit.preconditioner.std(nodes.t)
+    flow = limit.flows.fine
+    nodes, gain = flow.nodes, flow.model.gain(flow.nodes.t)
+    coefficients, exact = flow.coefficients(float(tau)), flow.at_nodes(float(tau))
+    weights = nodes.weights * limit.objective.weighting_values(nodes.t)
     errors = np.empty((count("seeds", seeds), len(widths)))
     for k in range(len(errors)):
-        drawn = draw_features("gaussian", int(widths[-1]), limit.embedding, seed=seed + k)
+        drawn = draw_features("gaussian", int(widths[-1]), flow.model.embedding, seed=seed + k)
         pre_activation = np.outer(nodes.x, drawn.W[:, 0]) + drawn.biases(nodes.t)
         phi = np.maximum(pre_activation, 0.0)
         output = coefficients @ phi
@@ -152,14 +147,6 @@ def feature_sampling_errors(
             score = gain * (phi[:, :m] @ output[:m]) / m
             errors[k, i] = weights @ (score - exact) ** 2
     return errors
-
-
-def _excess_per_mode(flow: GradientFlow) -> tuple[FloatArray, FloatArray]:
-    """Return the excess loss of each mode at τ = 0 and its eigenvalue; null modes have none."""
-    learned = flow.eigenvalues > flow.rank_tolerance
-    rates = flow.eigenvalues[learned]
-    distance = ((flow.theta(np.inf) - flow.theta0) @ flow.eigenvectors)[:, learned]
-    return rates * (distance**2).sum(axis=0), rates
 
 
 def _positive_times(tau: ArrayLike) -> FloatArray:

@@ -82,7 +82,7 @@ def sgd_covariance(
             f"learning_rate must be below 1/λ_max = {limit:.3g}, where the mean path becomes "
             f"unstable, got {rate:g}"
         )
-    in_modes = flow.eigenvectors.T @ finite_array("scatter", scatter, ndim=2) @ flow.eigenvectors
+    in_modes = _both_in_modes(flow, finite_array("scatter", scatter, ndim=2))
     lam = flow.eigenvalues
     decay = 2.0 * rate * (lam[:, None] + lam) - 4.0 * rate**2 * np.outer(lam, lam)
     if n_steps is not None:
@@ -153,9 +153,13 @@ def sgd_noise_kl(
         scatter = gradient_scatter(theta, batches, n_samples)
         sigma = sgd_covariance(flow, scatter, learning_rate, batches.batch, int(k))
         curvature = kl_curvature(batches.features, theta, t, domain).value
-        in_modes = flow.eigenvectors.T @ curvature @ flow.eigenvectors
-        added[i] = 0.5 * float((sigma * in_modes).sum())
+        added[i] = 0.5 * float((sigma * _both_in_modes(flow, curvature)).sum())
     return added
+
+
+def _both_in_modes(flow: GradientFlow, matrix: FloatArray) -> FloatArray:
+    """Return VᵀMV of a symmetric M (m, m)."""
+    return flow.in_modes(flow.in_modes(matrix).T)
 
 
 def _covariance(

@@ -71,12 +71,10 @@ def spectrum(flow: GradientFlow, window: tuple[float, float] | None = None) -> S
     """
     if np.any(flow.theta0) or len(flow.theta0) != 1:
         raise ArgumentError("the spectrum's predictions need theta0 = 0 in one dimension")
-    kept = flow.eigenvalues > flow.rank_tolerance
-    eigenvalues = flow.eigenvalues[kept][::-1]
-    drive = (flow.quadratic.cross[0] @ flow.eigenvectors)[kept][::-1]
+    kept = flow.modes.learned
+    eigenvalues, energies = flow.eigenvalues[kept][::-1], flow.modes.excess[kept][::-1]
     if len(eigenvalues) < 6:
         raise ArgumentError(f"a spectrum's decay needs at least 6 modes, got {len(eigenvalues)}")
-    energies = drive**2 / eigenvalues
     tails = np.cumsum(energies[::-1])[::-1]
     first, last = (3.0, float(len(eigenvalues))) if window is None else window
     k = np.unique(np.geomspace(max(first, 1.0), min(last, len(eigenvalues)), 24).astype(int))
@@ -125,13 +123,12 @@ def gap_onset(
         raise ArgumentError("tau must be an increasing grid of at least 3 training times")
     theta = flow.theta(grid)
     ideal = GradientFlow(population, flow.theta0)
-    # Differences of losses as ⟨θ − θ', ∇L(θ) + ∇L(θ')⟩/2: nothing cancels near the minimum.
-    gap, excess = (
-        _difference(population, theta, other) for other in (ideal.theta(grid), ideal.theta(np.inf))
-    )
+    # Differences of losses, not losses: nothing cancels near the minimum.
+    best = ideal.theta(np.inf)
+    gap, excess = (population.difference(theta, other) for other in (ideal.theta(grid), best))
     share = np.divide(gap, excess, out=np.zeros_like(excess), where=excess > 0)
-    towards = population.gradient(theta) @ flow.eigenvectors
-    moving = flow.quadratic.gradient(theta) @ flow.eigenvectors
+    towards = flow.in_modes(population.gradient(theta))
+    moving = flow.in_modes(flow.quadratic.gradient(theta))
     against = (towards * moving).sum(axis=-2) < 0
     # Once its own gradient is at rounding level a mode has stopped, and its sign means nothing.
     alive = np.abs(moving).max(axis=-2) > 1e-12 * np.abs(moving).max()
@@ -144,9 +141,3 @@ def gap_onset(
         float(grid[int(np.argmin(excess))]),
         modes,
     )
-
-
-def _difference(loss: QuadraticLoss, theta: FloatArray, other: FloatArray) -> FloatArray:
-    """Return L(θ) − L(θ')."""
-    slope = loss.gradient(theta) + loss.gradient(other)
-    return 0.5 * np.einsum("...dm,...dm->...", theta - other, slope)

@@ -1,23 +1,22 @@
 """Training as a linear ODE, solved exactly: dθ/dτ = −∇L = −2(θG − C) [9, 10].
 
-With G = VΛVᵀ and φ₁(z) = (eᶻ − 1)/z,
-    θ(τ)V = θ₀V e^{−2Λτ} + CV · 2τ φ₁(−2Λτ),
-so each eigenmode relaxes on its own clock 1/(2λ), and no eigenvalue is ever divided by: a null
-mode has φ₁ = 1. Everything below is a scalar function of the spectrum.
+With G = VΛVᵀ, a = θV is a linear flow mode by mode (`linear_flow`), and everything below is a
+scalar function of the spectrum.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
-from ..loss.quadratic import QuadraticLoss
+from ..loss.quadratic import Quadratic, QuadraticLoss
+from ..numerics.eigen import symmetric_eigen
 from ..numerics.log_interpolation import interpolate_log
-from ..numerics.special import geometric_sum, phi1
+from ..numerics.special import geometric_sum
 from ..support.errors import ArgumentError
 from ..support.threads import blas_threads
 from ..support.validation import FloatArray, finite_array, positive, training_times
+from .linear_flow import LinearFlow
 
 # Training times handled at once: bounds the temporaries, and is wide enough for BLAS.
 _CHUNK = 128
@@ -32,9 +31,10 @@ class GradientFlow:
         spectrum: (Λ, V) of the Gram matrix, where it is known already.
 
     Attributes:
-        eigenvalues: Λ, shape (m,), ascending; those negative by rounding are set to zero.
+        quadratic: the loss trained on.
+        theta0: θ₀, shape (d, m).
+        modes: θ(τ)V, the parameters in the eigenbasis of G.
         eigenvectors: V, shape (m, m), columns.
-        rank_tolerance: eigenvalues up to m · ε · λ_max count as null at τ = ∞.
     """
 
     def __init__(
@@ -50,15 +50,21 @@ class GradientFlow:
             self.theta0 = self.theta0[None, :]
         if self.theta0.shape != (d, m):
             raise ArgumentError(f"theta0 must have shape {(d, m)}, got {self.theta0.shape}")
-        if spectrum is None:
-            # Divide and conquer: all eigenpairs of a dense matrix, orthogonal to rounding.
-            with blas_threads(m):
-                spectrum = scipy.linalg.eigh(quadratic.gram, driver="evd", check_finite=False)
-        self.eigenvalues: FloatArray = np.maximum(spectrum[0], 0.0)
-        self.eigenvectors: FloatArray = spectrum[1]
-        self.rank_tolerance = m * np.finfo(float).eps * float(self.eigenvalues[-1])
-        self._start = self.theta0 @ self.eigenvectors
-        self._drive = quadratic.cross @ self.eigenvectors
+        eigenvalues, self.eigenvectors = spectrum or symmetric_eigen(quadratic.gram)
+        self.modes = LinearFlow(
+            np.maximum(eigenvalues, 0.0),
+            self.in_modes(quadratic.cross),
+            self.in_modes(self.theta0),
+        )
+
+    @property
+    def eigenvalues(self) -> FloatArray:
+        """Λ, shape (m,), ascending; those negative by rounding are zero."""
+        return self.modes.eigenvalues
+
+    def in_modes(self, vectors: ArrayLike) -> FloatArray:
+        """Return vV, vectors (…, m) in the eigenbasis of G."""
+        return np.asarray(vectors, dtype=np.float64) @ self.eigenvectors
 
     def theta(self, tau: ArrayLike) -> FloatArray:
         """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺."""
@@ -67,23 +73,12 @@ class GradientFlow:
         out = np.empty((tau.size * d, m))
         with blas_threads(m):
             for i in range(0, tau.size, _CHUNK):
-                # Rows of one matrix: a stack of them would be multiplied one by one.
-                rows = self.coefficients(flat[i : i + _CHUNK]).reshape(-1, m)
-                np.matmul(rows, self.eigenvectors.T, out=out[i * d : i * d + len(rows)])
+                # One matrix of all times: a stack of small ones would be multiplied one by one.
+                a = self.modes(flat[i : i + _CHUNK]).reshape(-1, m)
+                np.matmul(a, self.eigenvectors.T, out=out[i * d : i * d + len(a)])
         return out.reshape(*tau.shape, d, m)
 
-    def coefficients(self, tau: ArrayLike) -> FloatArray:
-        """Return θ(τ)V, the parameters in the eigenbasis, shape τ.shape + (d, m)."""
-        tau = training_times("tau", tau)[..., None, None]
-        at_end = np.isinf(tau)
-        finite = np.where(at_end, 0.0, tau)
-        z = -2.0 * self.eigenvalues * finite
-        moving = self._drive * (2.0 * finite * phi1(z))
-        if self._start.any():
-            moving += self._start * np.exp(z)
-        return np.where(at_end, self._limit, moving)
-
-    def loss(self, tau: ArrayLike, quadratic: QuadraticLoss | None = None) -> FloatArray:
+    def loss(self, tau: ArrayLike, quadratic: Quadratic | None = None) -> FloatArray:
         """Return a loss L(θ(τ)), shape τ.shape, in at most O(m) a training time.
 
         The loss trained on is a sum over modes. Any other is not diagonal in them: it is taken at
@@ -96,15 +91,10 @@ class GradientFlow:
         """
         tau = training_times("tau", tau)
         if quadratic is None or quadratic is self.quadratic:
-            return self._in_chunks(self._own_loss, tau)
+            return self.quadratic.constant + self._in_chunks(self.modes.loss, tau)
         return interpolate_log(
             lambda times: self._in_chunks(lambda part: quadratic(self.theta(part)), times), tau
         )
-
-    def _own_loss(self, tau: FloatArray) -> FloatArray:
-        a = self.coefficients(tau)
-        moved = ((self.eigenvalues * a - 2.0 * self._drive) * a).sum(axis=(1, 2))
-        return self.quadratic.constant + moved
 
     def gradient_descent(self, step: float, n_steps: ArrayLike) -> FloatArray:
         """Return θ after n_steps of gradient descent with a step η, in closed form.
@@ -127,7 +117,7 @@ class GradientFlow:
         if not 0.0 <= momentum < 1.0:
             raise ArgumentError(f"momentum must be in [0, 1), got {momentum!r}")
         x = 2.0 * step * self.eigenvalues
-        # Rows: (θ_k, θ_{k−1}, 1). The constant carries the drive 2ηC, so null modes need no case.
+        # It acts on (θ_k, θ_{k−1}, 1): the 1 carries the drive 2ηC, so null modes need no case.
         companion = np.zeros((len(x), 3, 3))
         companion[:, 0, 0], companion[:, 0, 1] = 1.0 + momentum - x, -momentum
         companion[:, 0, 2], companion[:, 1, 0], companion[:, 2, 2] = 2.0 * step, 1.0, 1.0
@@ -145,13 +135,9 @@ class GradientFlow:
 
     def _in_parameters(self, kept: FloatArray, driven: FloatArray) -> FloatArray:
         """Return (θ₀V · kept + CV · driven) Vᵀ for factors of shape (..., m)."""
-        mixed = self._start * kept[..., None, :] + self._drive * driven[..., None, :]
+        modes = self.modes
+        mixed = modes.start * kept[..., None, :] + modes.drive * driven[..., None, :]
         return (mixed.reshape(-1, mixed.shape[-1]) @ self.eigenvectors.T).reshape(mixed.shape)
-
-    @property
-    def _limit(self) -> FloatArray:
-        null = self.eigenvalues <= self.rank_tolerance
-        return np.where(null, self._start, self._drive / np.where(null, 1.0, self.eigenvalues))
 
 
 def _step_counts(n_steps: ArrayLike) -> FloatArray:

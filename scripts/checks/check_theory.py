@@ -20,7 +20,8 @@ from rfdiff.support.validation import FloatArray
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
 from rfdiff.theory.exponents import PowerLaw, fit_power_law
 from rfdiff.theory.lemmas import feature_sampling_errors
-from rfdiff.training.kernel_limit import kernel_limit
+from rfdiff.training.infinite_width_features import infinite_width_by_features
+from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 from rfdiff.training.stability import stability_limit
 from rfdiff.training.stochastic import train_stochastic
 
@@ -55,9 +56,8 @@ def width() -> Iterator[Line]:
     objective = rfdiff.DenoisingObjective.graded(SDE, n_times=32)
     # A hundred features of the torch law are too few: there the slope is still -0.3.
     for law, first in (("gaussian", 32), ("l1", 32), ("torch", 128)):
-        errors = width_errors(
-            LAW, objective, EMBEDDING, widths, 1e3, features=law, wide=2048, seeds=16
-        )
+        limit = infinite_width_by_features(LAW, objective, EMBEDDING, features=law, m=2048)
+        errors = width_errors(limit, widths, 1e3, seeds=16)
         fit = fit_power_law(widths, errors, window=(first, 1024))
         claim = f"RMS score to m = infinity, {law} law, m from {first}: m^-0.5 +- 0.1"
         yield slope(claim, fit, -0.5, 0.1)
@@ -87,8 +87,8 @@ def features() -> Iterator[Line]:
     widths = [64, 128, 256, 512, 1024]
     objective, variance = rfdiff.DenoisingObjective.graded(SDE, n_times=8), {}
     for mu in (2.0, 3.0, 4.0, 8.0, 15.0):
-        limit = kernel_limit(rfdiff.bimodal(mu), objective, EMBEDDING, n_panels=4)
-        errors = feature_sampling_errors(limit.fine, objective, 1e3, widths, seeds=48)
+        limit = infinite_width_by_kernel(rfdiff.bimodal(mu), objective, EMBEDDING, n_panels=4)
+        errors = feature_sampling_errors(limit, 1e3, widths, seeds=48)
         variance[mu] = groups(errors * widths, 8).mean(axis=1)
         if mu == 3.0:
             fit = fit_power_law(widths, groups(errors, 8), window=(64, 1024))

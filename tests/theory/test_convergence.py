@@ -13,23 +13,29 @@ from rfdiff.model.features import draw_features
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
 from rfdiff.theory.exponents import fit_power_law
+from rfdiff.training.infinite_width_features import infinite_width_by_features
 
 LAW, SDE = bimodal(3.0), VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
 OBJECTIVE = DenoisingObjective.graded(SDE, n_times=32)
 
 
+def infinite_width(m, features="l1"):
+    return infinite_width_by_features(LAW, OBJECTIVE, EMBEDDING, features=features, m=m)
+
+
 @pytest.mark.parametrize("features", ["gaussian", "l1"])
 def test_rms_score_approaches_the_limit_as_m_to_minus_one_half(features):
     widths = [32, 64, 128, 256, 512]
-    errors = width_errors(LAW, OBJECTIVE, EMBEDDING, widths, 1e3, features=features, seeds=8)
+    errors = width_errors(infinite_width(1024, features), widths, 1e3, seeds=8)
     assert abs(fit_power_law(widths, errors).exponent + 0.5) < 0.1
 
 
 def test_width_errors_are_those_of_separate_trainings():
     """The Gram of the first m of M features, rescaled, against a model of m features of its own."""
-    errors = width_errors(LAW, OBJECTIVE, EMBEDDING, [16, 64], 1e3, seeds=2, seed=5, wide=256)
-    alone = width_errors(LAW, OBJECTIVE, EMBEDDING, [16], 1e3, seeds=1, seed=6, wide=256)
+    limit = infinite_width(256)
+    errors = width_errors(limit, [16, 64], 1e3, seeds=2, seed=5)
+    alone = width_errors(limit, [16], 1e3, seeds=1, seed=6)
     assert errors[1, 0] == pytest.approx(alone[0, 0], rel=1e-9)
     assert errors[0, 0] != errors[1, 0]
 
@@ -88,4 +94,4 @@ class TestSGD:
 @pytest.mark.parametrize("widths", [[64, 32], [0, 8], [1.5], [[8, 16]], []])
 def test_widths(widths):
     with pytest.raises(ArgumentError, match="widths must be increasing positive integers"):
-        width_errors(LAW, OBJECTIVE, EMBEDDING, widths, 1e3)
+        width_errors(infinite_width(16), widths, 1e3)

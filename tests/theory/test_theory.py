@@ -22,7 +22,7 @@ from rfdiff.theory.lemmas import (
 )
 from rfdiff.theory.spectrum import gap_onset, spectrum
 from rfdiff.training.gradient_flow import GradientFlow
-from rfdiff.training.kernel_limit import kernel_limit
+from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 
 TAU = np.logspace(0, 9, 28)
 
@@ -71,8 +71,8 @@ class TestSpectrum:
     def test_a_mode_emerges_at_its_time(self):
         flow = power_flow(2.0, 2.5, m=20)
         modes = spectrum(flow)
-        learned = np.abs(flow.coefficients(modes.emergence_times)[:, 0, ::-1])
-        final = np.abs(flow.coefficients(np.inf)[0, ::-1])
+        learned = np.abs(flow.modes(modes.emergence_times)[:, 0, ::-1])
+        final = np.abs(flow.modes(np.inf)[0, ::-1])
         assert np.allclose(np.diag(learned) / final, 1.0 - np.exp(-1.0), rtol=1e-6)
 
     @pytest.mark.parametrize(
@@ -165,9 +165,11 @@ class TestLemmas:
     def test_feature_sampling_is_first_order_in_m(self):
         sde = VESDE()
         objective = DenoisingObjective.graded(sde, n_times=8)
-        limit = kernel_limit(bimodal(3.0), objective, LogSigmaEmbedding(sde), n_panels=4)
+        limit = infinite_width_by_kernel(
+            bimodal(3.0), objective, LogSigmaEmbedding(sde), n_panels=4
+        )
         widths = np.array([64, 128, 256, 512, 1024])
-        errors = feature_sampling_errors(limit.fine, objective, 1e3, widths, seeds=24)
+        errors = feature_sampling_errors(limit, 1e3, widths, seeds=24)
         fit = fit_power_law(widths, errors.reshape(6, 4, -1).mean(axis=1), window=(64, 1024))
         assert abs(fit.exponent + 1.0) < 0.15
 
@@ -175,8 +177,10 @@ class TestLemmas:
         sde, mean = VESDE(), []
         objective = DenoisingObjective.graded(sde, n_times=8)
         for mu in (2.0, 4.0, 8.0):
-            limit = kernel_limit(bimodal(mu), objective, LogSigmaEmbedding(sde), n_panels=4)
-            errors = feature_sampling_errors(limit.fine, objective, 1e3, [256], seeds=24)
+            limit = infinite_width_by_kernel(
+                bimodal(mu), objective, LogSigmaEmbedding(sde), n_panels=4
+            )
+            errors = feature_sampling_errors(limit, 1e3, [256], seeds=24)
             mean.append(errors.mean())
         slopes = np.diff(np.log(mean)) / np.log(2.0)
         assert (slopes < 2.0).all() and mean[2] > mean[0]

@@ -44,7 +44,7 @@ def test_tau_infinity_is_least_squares_and_leaves_null_modes():
     flow = GradientFlow(quadratic, theta0)
     limit = flow.theta(np.inf)
     least_squares = np.linalg.lstsq(quadratic.gram, quadratic.cross.T, rcond=1e-12)[0].T
-    null = flow.eigenvectors[:, flow.eigenvalues <= flow.rank_tolerance]
+    null = flow.eigenvectors[:, ~flow.modes.learned]
     assert null.shape[1] == 3
     projector = null @ null.T
     np.testing.assert_allclose(limit - limit @ projector, least_squares, atol=1e-7)

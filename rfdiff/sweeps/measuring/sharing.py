@@ -10,7 +10,7 @@ from functools import lru_cache
 from ...diffusion.targets import Target
 from ...loss.quadratic import QuadraticLoss
 from ...theory.bounds import bound_objective
-from ...theory.decomposition import LimitLoss
+from ...theory.decomposition import InfiniteWidthLoss
 from ...training.setup import TrainingProblem
 from ..points.identity import Point, canonical_json
 from ..points.schedule import SAMPLE_AXES
@@ -36,7 +36,7 @@ def population_loss(point: Point, law: Target, problem: TrainingProblem) -> Quad
     return _population(_Keyed(_without(point, SAMPLE_AXES), problem, law))
 
 
-def limit_loss(point: Point, law: Target, problem: TrainingProblem, t: float) -> LimitLoss:
+def limit_loss(point: Point, law: Target, problem: TrainingProblem, t: float) -> InfiniteWidthLoss:
     """Return L̃ of the infinitely wide model on [t, T], which depends on neither data nor draws."""
     # Fourier embeddings draw their frequencies from the seed.
     draws = ("m",) if point["embedding"] == "fourier" else ("m", "seed")
@@ -49,9 +49,9 @@ def _population(keyed: _Keyed) -> QuadraticLoss:
 
 
 @lru_cache(maxsize=1)
-def _limit(keyed: _Keyed, t: float) -> LimitLoss:
+def _limit(keyed: _Keyed, t: float) -> InfiniteWidthLoss:
     problem = keyed.problem
-    return LimitLoss.build(
+    return InfiniteWidthLoss.build(
         keyed.law,
         problem.features,
         training=problem.objective,

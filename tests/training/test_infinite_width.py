@@ -12,11 +12,12 @@ from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.feature_laws import limit_kernel
 from rfdiff.model.features import draw_features
 from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel
+from rfdiff.model.quasi_random_features import quasi_random_features
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError
-from rfdiff.theory.infinite_width import limit_kl
-from rfdiff.training.kernel_limit import kernel_limit
-from rfdiff.training.wide_limit import spread_features, wide_limit
+from rfdiff.theory.infinite_width_kl import infinite_width_kl
+from rfdiff.training.infinite_width_features import infinite_width_by_features
+from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 
 SDE = VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
@@ -86,7 +87,9 @@ class TestKernels:
         with pytest.raises(ArgumentError, match="have no closed-form kernel"):
             limit_kernel(features, activation)
         with pytest.raises(ArgumentError, match="have no closed-form kernel"):
-            kernel_limit(LAW, OBJECTIVE, EMBEDDING, features=features, activation=activation)
+            infinite_width_by_kernel(
+                LAW, OBJECTIVE, EMBEDDING, features=features, activation=activation
+            )
 
     def test_unknown_names(self):
         with pytest.raises(ArgumentError, match="features must be one of"):
@@ -95,48 +98,48 @@ class TestKernels:
 
 @pytest.fixture(scope="module")
 def limit():
-    return kernel_limit(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
+    return infinite_width_by_kernel(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
 
 
 class TestKernelFlow:
     def test_starts_at_the_score_norm_and_falls(self, limit):
         loss = limit.loss(np.array([0.0, 1e2, 1e4, 1e6]))
-        assert loss.value[0] == pytest.approx(limit.fine.score_norm, rel=1e-12)
+        assert loss.value[0] == pytest.approx(limit.flows.fine.score_norm, rel=1e-12)
         assert (np.diff(loss.value) < 0).all()
 
     def test_loss_is_the_loss_of_its_score(self, limit):
         """The eigenbasis against scores at the nodes, squared and summed, to rounding."""
-        nodes = limit.fine.nodes
+        nodes = limit.flows.fine.nodes
         weights = nodes.weights * SDE.std(nodes.t) ** 2
         # What the nodes miss of E‖∇log p‖² the loss counts as not learned.
-        unseen = limit.fine.score_norm - weights @ nodes.score**2
-        assert 0.0 <= unseen < 1e-6 * limit.fine.score_norm
+        unseen = limit.flows.fine.score_norm - weights @ nodes.score**2
+        assert 0.0 <= unseen < 1e-6 * limit.flows.fine.score_norm
         for tau in (1e2, 1e5):
-            direct = weights @ (limit.fine.at_nodes(tau) - nodes.score) ** 2
-            assert limit.fine.loss(tau) == pytest.approx(direct + unseen, rel=1e-12)
+            direct = weights @ (limit.flows.fine.at_nodes(tau) - nodes.score) ** 2
+            assert limit.flows.fine.loss(tau) == pytest.approx(direct + unseen, rel=1e-12)
 
     @pytest.mark.parametrize("tau", [1e2, 1e4, 1e6])
     def test_score_passes_through_its_nodes(self, limit, tau):
         """The flow knows √ω s to rounding; s itself has lost what 1/√ω multiplies."""
-        nodes = limit.fine.nodes
+        nodes = limit.flows.fine.nodes
         root = np.sqrt(nodes.weights) * SDE.std(nodes.t)
-        at, score = limit.fine.at_nodes(tau), np.empty(len(nodes))
+        at, score = limit.flows.fine.at_nodes(tau), np.empty(len(nodes))
         for t in np.unique(nodes.t):
-            score[nodes.t == t] = limit.fine.score(nodes.x[nodes.t == t], float(t), tau)
+            score[nodes.t == t] = limit.flows.fine.score(nodes.x[nodes.t == t], float(t), tau)
         off = np.abs(score - at)
         assert (root * off).max() < 2e-8 * np.abs(root * at).max()
         assert off[np.abs(nodes.x) < 6.0].max() < 5e-6
 
     def test_divergence_is_the_slope(self, limit):
         x, h = np.array([-2.0, 0.3, 4.0]), 1e-5
-        slope = limit.fine.score(x + h, 0.2, 1e4) - limit.fine.score(x - h, 0.2, 1e4)
-        assert np.allclose(limit.fine.divergence(x, 0.2, 1e4), slope / (2 * h), atol=1e-6)
+        slope = limit.flows.fine.score(x + h, 0.2, 1e4) - limit.flows.fine.score(x - h, 0.2, 1e4)
+        assert np.allclose(limit.flows.fine.divergence(x, 0.2, 1e4), slope / (2 * h), atol=1e-6)
 
     def test_two_routes_agree_within_their_errors(self):
-        """Function space on nodes against a wide model of evenly spread features."""
+        """Function space on nodes against a wide model of quasi-Monte Carlo features."""
         tau, x = np.array([1e2, 1e4]), np.linspace(-6, 6, 41)
-        kernel = kernel_limit(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
-        wide = wide_limit(LAW, OBJECTIVE, EMBEDDING, features="gaussian", m=1024)
+        kernel = infinite_width_by_kernel(LAW, OBJECTIVE, EMBEDDING, n_panels=8)
+        wide = infinite_width_by_features(LAW, OBJECTIVE, EMBEDDING, features="gaussian", m=1024)
         a, b = kernel.score(x, 0.2, tau), wide.score(x, 0.2, tau)
         size = np.abs(a.value).max()
         assert np.abs(a.value - b.value).max() < 5e-3 * size
@@ -146,19 +149,21 @@ class TestKernelFlow:
 
     def test_arrays_equal_loops(self, limit):
         tau = np.array([[0.0, 1e3], [1e5, 1e7]])
-        loop = [[float(limit.fine.loss(one)) for one in row] for row in tau]
-        assert np.allclose(limit.fine.loss(tau), loop, rtol=1e-13)
+        loop = [[float(limit.flows.fine.loss(one)) for one in row] for row in tau]
+        assert np.allclose(limit.flows.fine.loss(tau), loop, rtol=1e-13)
 
     @pytest.mark.parametrize(
         ("name", "n_times", "n_panels"), [("n_times", 7, 8), ("n_panels", 8, 7)]
     )
     def test_odd_sizes(self, name, n_times, n_panels):
         with pytest.raises(ArgumentError, match=f"{name} must be a multiple of 4, got 7"):
-            kernel_limit(LAW, OBJECTIVE.with_times(n_times), EMBEDDING, n_panels=n_panels)
+            infinite_width_by_kernel(
+                LAW, OBJECTIVE.with_times(n_times), EMBEDDING, n_panels=n_panels
+            )
 
 
 class TestFiniteWidth:
-    def test_spread_features_beat_random_ones(self):
+    def test_quasi_random_features_beat_random_ones(self):
         z = np.concatenate(
             [np.linspace(-6, 6, 9)[:, None], EMBEDDING(np.linspace(0.1, 1.0, 9))], axis=1
         )
@@ -168,21 +173,23 @@ class TestFiniteWidth:
             h = np.maximum(z @ np.concatenate([features.W, features.U], axis=1).T, 0.0)
             return np.abs(h @ h.T / features.width - exact).max()
 
-        spread = error(spread_features("gaussian", 1024, EMBEDDING))
+        placed = error(quasi_random_features("gaussian", 1024, EMBEDDING))
         random = error(draw_features("gaussian", 1024, EMBEDDING, seed=0))
-        assert spread < 0.02 * random
+        assert placed < 0.02 * random
 
     @pytest.mark.parametrize("law", ["l1", "torch"])
-    def test_wide_limit_is_within_its_error(self, law):
+    def test_wide_model_is_within_its_error(self, law):
         tau, sde = np.array([1e2, 1e4]), VPSDE()
         objective, embedding = DenoisingObjective.graded(sde, n_times=32), LogSigmaEmbedding(sde)
-        small = wide_limit(LAW, objective, embedding, features=law, m=256).loss(tau)
-        large = wide_limit(LAW, objective, embedding, features=law, m=1024).loss(tau)
+        small = infinite_width_by_features(LAW, objective, embedding, features=law, m=256).loss(tau)
+        large = infinite_width_by_features(LAW, objective, embedding, features=law, m=1024).loss(
+            tau
+        )
         assert (np.abs(small.value - large.value) <= small.error + large.error).all()
 
     def test_odd_widths_are_refused(self):
         with pytest.raises(ArgumentError, match="m must be a multiple of 4, got 7"):
-            wide_limit(LAW, OBJECTIVE, EMBEDDING, m=7)
+            infinite_width_by_features(LAW, OBJECTIVE, EMBEDDING, m=7)
 
 
 class TestLimitKL:
@@ -192,8 +199,8 @@ class TestLimitKL:
     @classmethod
     def ideal(cls):
         objective = OBJECTIVE.refined
-        limits = [wide_limit(LAW, objective, EMBEDDING, m=m) for m in (256, 1024)]
-        return [limit_kl(limit, LAW, cls.TAU, domain=(-10.0, 10.0)) for limit in limits]
+        limits = [infinite_width_by_features(LAW, objective, EMBEDDING, m=m) for m in (256, 1024)]
+        return [infinite_width_kl(limit, LAW, cls.TAU, domain=(-10.0, 10.0)) for limit in limits]
 
     def test_it_is_within_its_error(self, ideal):
         small, large = ideal
