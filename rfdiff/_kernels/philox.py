@@ -32,7 +32,7 @@ _UNIFORM_SHIFT = np.uint64(11)
 _ULP_53 = 2.0**-53
 
 # Where the base strip ends: with 256 layers of equal area the top one then closes at the peak.
-_TAIL = 3.6541528853610088
+TAIL = 3.6541528853610088
 
 
 def _ziggurat() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -41,9 +41,9 @@ def _ziggurat() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Layer i spans |x| < edge[i]: x = abscissa·scale[i], which lies wholly under the curve if the
     abscissa is below accept[i]; height[i] is the curve at edge[i]. Layer 0 is the base strip.
     """
-    base = math.exp(-0.5 * _TAIL * _TAIL)
-    area = _TAIL * base + math.sqrt(0.5 * math.pi) * math.erfc(_TAIL / math.sqrt(2.0))
-    edge = [area / base, _TAIL]
+    base = math.exp(-0.5 * TAIL * TAIL)
+    area = TAIL * base + math.sqrt(0.5 * math.pi) * math.erfc(TAIL / math.sqrt(2.0))
+    edge = [area / base, TAIL]
     while len(edge) < _LAYERS:
         edge.append(math.sqrt(-2.0 * math.log(area / edge[-1] + math.exp(-0.5 * edge[-1] ** 2))))
     edges = np.array([*edge, 0.0])
@@ -101,9 +101,9 @@ def _rejected(word, key, path, block, half):
         fresh, other = word_pair(key, path, block, attempt)
         if layer == 0:
             while True:
-                x = -math.log(uniform(fresh)) / _TAIL
+                x = -math.log(uniform(fresh)) / TAIL
                 if -2.0 * math.log(uniform(other)) > x * x:
-                    return sign * (_TAIL + x)
+                    return sign * (TAIL + x)
                 attempt += 2
                 fresh, other = word_pair(key, path, block, attempt)
         below, above = _HEIGHT[layer], _HEIGHT[layer + 1]

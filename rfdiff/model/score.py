@@ -1,12 +1,13 @@
 """Scores s(x, t), their divergence and their x-integral, for every training time at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeGuard
+from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from .._kernels import scores as kernels
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
@@ -17,6 +18,12 @@ from .potential import potential
 
 # Feature values held at once: 64 MB.
 _CHUNK = 1 << 23
+
+# s(x, t) at points x (n, d), of their shape. Those of the package's own scores give a point the
+# same bits in whatever batch it comes.
+Evaluator = Callable[[FloatArray, float], FloatArray]
+# Flat index of one training time, or of several.
+Index = int | NDArray[np.intp]
 
 
 class Score(Protocol):
@@ -35,6 +42,21 @@ class Score(Protocol):
 
     def divergence(self, x: ArrayLike, t: float) -> FloatArray:
         """Return ∇ₓ·s(x, t), shape (…) + x.shape (in d ≥ 2 without x's last axis)."""
+
+
+@runtime_checkable
+class FastScore(Score, Protocol):
+    """A score that also hands out single training times, known by their flat index k."""
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the divergence is continuous in x: with ReLU it jumps at the kinks."""
+
+    def select(self, k: Index) -> "FastScore":
+        """Return the score of training time k, of shape (), or of several, of shape (len(k),)."""
+
+    def evaluator(self, k: int) -> Evaluator:
+        """Return the fast evaluation of s(x, t) at training time k."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +108,38 @@ class RandomFeatureScore:
             raise ArgumentError(f"this needs a one-dimensional score, got d = {self.dimension}")
         return np.ascontiguousarray(self.theta.reshape(-1, self.features.width))
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether ∇ₓ·s is continuous in x."""
+        return not self.features.act.is_piecewise_linear
+
+    def select(self, k: Index) -> "RandomFeatureScore":
+        """Return the score of training time k, or of several."""
+        flat = self.theta.reshape(-1, *self.theta.shape[-2:])
+        return RandomFeatureScore(self.features, flat[k])
+
+    def evaluator(self, k: int) -> Evaluator:
+        """Return the fast evaluation at training time k."""
+        features, theta = self.features, np.ascontiguousarray(self.select(k).theta)
+
+        def evaluate(x: FloatArray, t: float) -> FloatArray:
+            out, scale = np.empty_like(x), float(features.output_scale(t))
+            kernels.feature_scores(
+                x, features.W, features.biases(t), theta, scale, features.act.code, out
+            )
+            return out
+
+        return evaluate
+
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
         """Return s_θ(x, t), shape (…) + x.shape."""
         x = self._points(x)
         if self.dimension == 1:
             return self._on_line(x, t, derivative=1)
         out = np.empty((*self.shape, x.size // self.dimension, self.dimension))
-        for rows, chunk in self._chunks(x):
+        for part, chunk in self._chunks(x):
             h = self.features(chunk, t)
-            out[..., rows, :] = np.moveaxis(self.theta @ h.T, -1, -2)
+            out[..., part, :] = np.moveaxis(self.theta @ h.T, -1, -2)
         return out.reshape(self.shape + x.shape)
 
     def divergence(self, x: ArrayLike, t: float) -> FloatArray:
@@ -104,8 +149,8 @@ class RandomFeatureScore:
             return self._on_line(x, t, derivative=2)
         contracted = np.einsum("...im,mi->...m", self.theta, self.features.W)
         out = np.empty((*self.shape, x.size // self.dimension))
-        for rows, chunk in self._chunks(x):
-            out[..., rows] = contracted @ self.features.derivative(chunk, t).T
+        for part, chunk in self._chunks(x):
+            out[..., part] = contracted @ self.features.derivative(chunk, t).T
         return out.reshape(self.shape + x.shape[:-1])
 
     def integral(self, x: ArrayLike, t: float) -> FloatArray:
@@ -165,6 +210,24 @@ class ExactScore:
         """A single score: ()."""
         return ()
 
+    is_smooth: ClassVar[bool] = True
+
+    def select(self, k: Index) -> FastScore:
+        """Return the score itself for k = 0, or a stack of copies."""
+        return self if np.ndim(k) == 0 else OwnScore(self, k)
+
+    def evaluator(self, k: int) -> Evaluator:
+        """Return the fast evaluation: there is one training time."""
+
+        def evaluate(x: FloatArray, t: float) -> FloatArray:
+            law, out = self._marginal(t), np.empty_like(x)
+            with np.errstate(divide="ignore"):
+                log_weights = np.log(law.weights) - law.dimension * np.log(law.stds)
+            kernels.mixture_scores(x, log_weights, law.means, law.stds**2, out)
+            return out
+
+        return evaluate
+
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
         """Return ∇ log p_t(x), of the shape of x."""
         return self._marginal(t).score(x)
@@ -178,34 +241,57 @@ class ExactScore:
 
 
 @dataclass(frozen=True)
-class _Member:
-    """One training time of a score that has several."""
+class OwnScore:
+    """A caller's own score, or some of its training times.
+
+    Args:
+        score: any object with `dimension`, `shape`, `__call__` and `divergence`.
+        index: flat indices of the training times; None for the score as it is.
+    """
 
     score: Score
-    index: int
+    index: Index | None = None
 
-    shape: ClassVar[tuple[int, ...]] = ()
+    is_smooth: ClassVar[bool] = True
 
     @property
     def dimension(self) -> int:
+        """Dimension d of x."""
         return self.score.dimension
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the training times."""
+        return self.score.shape if self.index is None else np.shape(self.index)
+
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return s(x, t), shape (…) + x.shape."""
         return self._pick(self.score(x, t), np.shape(x))
 
     def divergence(self, x: ArrayLike, t: float) -> FloatArray:
+        """Return ∇ₓ·s(x, t), shape (…) + x.shape (in d ≥ 2 without the last axis)."""
         shape = np.shape(x)
         return self._pick(self.score.divergence(x, t), shape if self.dimension == 1 else shape[:-1])
 
-    def _pick(self, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-        return values.reshape(-1, *shape)[self.index]
+    def select(self, k: Index) -> "OwnScore":
+        """Return the score of training time k, or of several."""
+        known = np.arange(int(np.prod(self.shape))) if self.index is None else self.index
+        return OwnScore(self.score, np.ravel(known)[k])
+
+    def evaluator(self, k: int) -> Evaluator:
+        """Return the evaluation at training time k: all of them are computed, and one is taken."""
+        one = self.select(k)
+
+        def evaluate(x: FloatArray, t: float) -> FloatArray:
+            return one(x[:, 0] if x.shape[1] == 1 else x, t).reshape(x.shape)
+
+        return evaluate
+
+    def _pick(self, values: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+        values = np.asarray(values, dtype=np.float64)
+        return values if self.index is None else values.reshape(-1, *shape)[self.index]
 
 
-def members(score: Score) -> list[Score]:
-    """Return the scores of the single training times, in order."""
-    if isinstance(score, RandomFeatureScore):
-        flat = score.theta.reshape(-1, *score.theta.shape[-2:])
-        return [RandomFeatureScore(score.features, theta) for theta in flat]
-    if score.shape == ():
-        return [score]
-    return [_Member(score, i) for i in range(int(np.prod(score.shape)))]
+def fast_score(score: Score) -> FastScore:
+    """Return the score itself if it is one of the package's, a caller's own in a wrapper."""
+    return score if isinstance(score, FastScore) else OwnScore(score)

@@ -14,6 +14,8 @@ from ..loss.quadratic import QuadraticLoss
 from ..model.features import RandomFeatures
 from ..model.score import RandomFeatureScore, Score
 from ..model.score_in_units import score_in_units
+from ..sampling.path_noise import PathNoise
+from ..sampling.reversal import Reversal
 from ..sampling.sampler import sample
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, between, finite_array, one_of, training_times
@@ -174,13 +176,15 @@ class TrainedState:
             n: number of samples.
             tau: training times.
             t: where paths end, below T; `default_time` if None.
-            scheme: as in `rfdiff.sampling.sample`, like all that follow.
+            scheme: "euler-maruyama" (weak order 1), "exponential" (1, exact for a frozen
+                denoiser), "heun" (2), or "probability-flow" (deterministic, Heun's method, 2).
             n_steps: number of steps.
-            grid: of the times of the steps.
+            grid: times "uniform" in t, "log" (uniform in ln σ_t/r) or "edm".
             seed: of the noise; the run's own if None.
-            first: number of the first path.
+            first: number of the first path: `first=1000` continues a sample of 1000.
             prior: law of x(T), in the data's units; the process's own prior if None.
-            noise: standard normals to use instead.
+            noise: standard normals to use instead, shape (n_steps + 1, n); the first of them
+                make x(T) = prior_std · noise[0].
             trajectories: return every position instead of the last.
             progress: whether to show a progress bar.
 
@@ -200,16 +204,14 @@ class TrainedState:
         units = self.problem.units
         paths = sample(
             self._training_score(tau),
-            self.sde,
+            Reversal(self.sde, self._evaluation_time(t), scheme, n_steps, grid),
             n,
-            t=self._evaluation_time(t),
-            scheme=scheme,
-            n_steps=n_steps,
-            grid=grid,
-            seed=self.seed if seed is None else seed,
-            first=first,
-            prior=None if prior is None else units.law_to_training(prior),
-            noise=noise,
+            noise=PathNoise(
+                self.seed if seed is None else seed,
+                first,
+                None if prior is None else units.law_to_training(prior),
+                noise,
+            ),
             trajectories=trajectories,
             progress=progress,
         )

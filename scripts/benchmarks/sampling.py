@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.rows import best, row
 
 import rfdiff
+from rfdiff.sampling.reversal import Reversal
 from rfdiff.sampling.sampler import sample
 
 PATHS, STEPS, WIDTH = 10_000, 1_000, 1024
@@ -34,10 +35,8 @@ def sampling() -> None:
     score, t = run.learned_score(), run.default_time
     normals = best(lambda: np.random.default_rng(0).standard_normal((STEPS, PATHS)), 5)
     for scheme, target in (("euler-maruyama", "≤ 3"), ("heun", "")):
-        seconds = best(
-            lambda scheme=scheme: sample(score, run.sde, PATHS, t=t, scheme=scheme, n_steps=STEPS),
-            5,
-        )
+        way = Reversal(run.sde, t, scheme, STEPS)
+        seconds = best(lambda way=way: sample(score, way, PATHS), 5)
         row(
             f"{scheme}, {PATHS:,} paths × {STEPS:,} steps, m={WIDTH} / NumPy's normals alone",
             seconds / normals,

@@ -7,9 +7,10 @@ from scipy.integrate import quad
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import raised_cosine
+from rfdiff.model.activations import ACTIVATIONS
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
-from rfdiff.model.score import ExactScore, RandomFeatureScore
+from rfdiff.model.score import ExactScore, RandomFeatureScore, fast_score, is_piecewise_linear
 from rfdiff.support.errors import ArgumentError
 
 SDE = VESDE()
@@ -115,6 +116,68 @@ def test_exact_divergence_in_the_plane_and_far_out():
     # Far from both modes of equal width the curvature is that of one Gaussian, exactly.
     one = bimodal(3.0).diffuse(1.0, 0.5)
     assert one.score_divergence(1e6) == pytest.approx(-1.0 / 1.25, abs=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("d", [1, 3])
+def test_the_fast_evaluation_of_a_training_time_is_the_score(activation, d):
+    score = random_score(activation, m=37, d=d, shape=(2, 3), precondition=True)
+    x = 3.0 * np.random.default_rng(2).standard_normal((21, d))
+    expected = score(x[:, 0] if d == 1 else x, 0.3).reshape(6, 21, d)
+    for k in range(6):
+        np.testing.assert_allclose(score.evaluator(k)(x, 0.3), expected[k], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_fast_evaluation_of_an_exact_score_is_the_score(d):
+    rng = np.random.default_rng(0)
+    law = GaussianMixture([0.2, 0.5, 0.3], rng.standard_normal((3, d)), [0.3, 0.6, 1.0])
+    score, x = ExactScore(law, SDE), 4.0 * rng.standard_normal((15, d))
+    expected = score(x[:, 0] if d == 1 else x, 0.2).reshape(15, d)
+    np.testing.assert_allclose(score.evaluator(0)(x, 0.2), expected, rtol=1e-12, atol=1e-12)
+
+
+class OwnScore:
+    """−x and −2x, as a caller writes it."""
+
+    dimension, shape = 1, (2,)
+
+    def __call__(self, x, t):
+        return np.stack([-x, -2.0 * x])
+
+    def divergence(self, x, t):
+        return np.stack([-np.ones_like(x), -2.0 * np.ones_like(x)])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_selected_training_times(own):
+    score = OwnScore() if own else random_score(shape=(2, 3))
+    x, n = np.linspace(-2.0, 2.0, 7), 2 if own else 6
+    value, slope = score(x, 0.3).reshape(n, 7), score.divergence(x, 0.3).reshape(n, 7)
+    several = fast_score(score).select(np.array([1, 0, 1]))
+    assert several.shape == (3,)
+    np.testing.assert_allclose(several(x, 0.3), value[[1, 0, 1]], rtol=1e-14)
+    np.testing.assert_allclose(several.divergence(x, 0.3), slope[[1, 0, 1]], rtol=1e-14)
+    for one in (several.select(2), fast_score(score).select(1)):
+        assert one.shape == () and one.dimension == 1
+        np.testing.assert_allclose(one(x, 0.3), value[1], rtol=1e-14)
+    np.testing.assert_allclose(several.evaluator(0)(x[:, None], 0.3)[:, 0], value[1], rtol=1e-12)
+
+
+def test_the_score_of_a_law_has_one_training_time():
+    score, x = ExactScore(bimodal(3.0), SDE), np.linspace(-2.0, 2.0, 7)
+    assert score.select(0) is score
+    np.testing.assert_array_equal(score.select(np.zeros(2, dtype=int))(x, 0.3)[1], score(x, 0.3))
+
+
+def test_what_is_known_of_a_score():
+    relu, plane, smooth = random_score(), random_score(d=2), random_score("tanh")
+    assert [is_piecewise_linear(s) for s in (relu, plane, smooth, OwnScore())] == [True] + 3 * [
+        False
+    ]
+    assert [fast_score(s).is_smooth for s in (relu, plane, smooth, OwnScore())] == 2 * [
+        False
+    ] + 2 * [True]
 
 
 def test_bad_arguments_are_named():

@@ -15,7 +15,7 @@ from ...numerics.bootstrap import BootstrapEstimate
 from ...plotting.samples import plot_histogram, plot_paths
 from ...plotting.style import new_figure, save_figure
 from ...runs.trained_flow import TrainedFlow
-from ...sampling.schemes import scheme_named
+from ...sampling.schemes import SCHEMES
 from ...support.validation import FloatArray, count, one_of
 from ..output import Writer, table
 
@@ -110,7 +110,7 @@ class SampleResults:
 def check_choices(n: int, choices: dict[str, Any]) -> None:
     """Refuse mistakes before anything is trained."""
     count("paths", n)
-    scheme_named(choices.get("scheme", "heun"))
+    one_of("scheme", choices.get("scheme", "heun"), SCHEMES)
     one_of("grid", choices.get("grid", "log"), GRIDS)
     count("n_steps", choices.get("n_steps", 1))
     count("first", choices.get("first", 0), 0)
@@ -125,7 +125,7 @@ def draw(
     paths = flow.sample(n, tau, t=time, trajectories=trajectories, **chosen)
     if not trajectories:
         paths = paths[:, None]
-    stochastic = scheme_named(chosen["scheme"]).stochastic
+    stochastic = SCHEMES[chosen["scheme"]].stochastic
     method: Method = "reverse-sde" if stochastic else "probability-flow"
     x = np.linspace(*flow.default_domain(time), _POINTS)
     density, distance = np.empty((len(tau), _POINTS)), np.empty(len(tau))

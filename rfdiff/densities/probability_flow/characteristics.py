@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..._kernels import characteristics as kernels
 from ...diffusion.sde import ForwardSDE
-from ...model.score import RandomFeatureScore, Score, is_piecewise_linear, members
+from ...model.score import RandomFeatureScore, Score, fast_score, is_piecewise_linear
 from ...support.errors import ArgumentError
 from ...support.threads import blas_threads
 from ...support.validation import FloatArray, memory
@@ -159,22 +159,15 @@ class SmoothCharacteristics:
     @property
     def order(self) -> int:
         """4, or 1 where the divergence jumps at the kinks of ReLU features."""
-        rectified = isinstance(self.score, RandomFeatureScore) and (
-            self.score.features.activation == "relu"
-        )
-        return 1 if rectified else 4
-
-    @cached_property
-    def _members(self) -> list[Score]:
-        return members(self.score)
+        return 4 if fast_score(self.score).is_smooth else 1
 
     def carry(self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray) -> Carried:
         """Carry points x (P,) or (P, d) along `times`."""
         end, log_jacobian = np.array(x, dtype=np.float64), np.zeros(len(x))
         for row in np.unique(rows):
-            here = np.flatnonzero(rows == row)
+            here, score = np.flatnonzero(rows == row), fast_score(self.score).select(int(row))
             for t0, t1 in pairwise(times):
-                end[here], change = self._step(self._members[row], end[here], float(t0), float(t1))
+                end[here], change = self._step(score, end[here], float(t0), float(t1))
                 log_jacobian[here] += change
         return Carried(end, log_jacobian)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..._kernels import fokker_planck as kernels
-from ...model.score import RandomFeatureScore, Score, is_piecewise_linear
+from ...model.score import RandomFeatureScore, Score, fast_score, is_piecewise_linear
 from ...numerics.quadrature import gauss_legendre
 from ...support.validation import FloatArray
 from .moving_grid import Clock, MovingGrid
@@ -86,10 +86,7 @@ class SampledDrops:
         return out
 
     def _evaluate(self, rows: np.ndarray, x: FloatArray, t: float) -> FloatArray:
-        if isinstance(self.score, RandomFeatureScore):
-            theta = self.score.flat_theta[rows][:, None]
-            return RandomFeatureScore(self.score.features, theta)(x, t)
-        return np.asarray(self.score(x, t), dtype=np.float64).reshape(-1, *x.shape)[rows]
+        return fast_score(self.score).select(rows)(x, t)
 
 
 def drops_of(score: Score) -> Drops:
