@@ -16,14 +16,12 @@ from ._version import __version__
 _NAMES = {
     "numerics.bootstrap": ("BootstrapEstimate",),
     "data.files": ("load_data",),
-    "divergences.divergences": (
-        "fisher_divergence",
-        "jensen_shannon_divergence",
-        "kl_divergence",
-        "reverse_kl_divergence",
-        "total_variation",
-        "wasserstein_distance",
-    ),
+    "divergences.fisher": ("fisher_divergence",),
+    "divergences.jensen_shannon": ("jensen_shannon_divergence",),
+    "divergences.kl": ("kl_divergence",),
+    "divergences.reverse_kl": ("reverse_kl_divergence",),
+    "divergences.total_variation": ("total_variation",),
+    "divergences.wasserstein": ("wasserstein_distance",),
     "training.early_stopping": ("EarlyStopping",),
     "support.errors": (
         "AccuracyWarning",

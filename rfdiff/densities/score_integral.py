@@ -4,24 +4,35 @@ p̂_θ is an exponential family in θ with sufficient statistics ψ_j(x) = ∫ˣ
 under any law needs only the law's moments E ψ_j: one dot product per training time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Domain, Reference, parse_domain
+from ..diffusion.sde import ForwardSDE
 from ..model.potential import Potential, potential
 from ..model.score import RandomFeatureScore
+from ..numerics.bisection import Mask, bisect
+from ..numerics.panels import Panels, distribution
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, real
+from .panel_comparison import PanelComparison, may_hide_a_peak
 
 # Rounding of θ·ψ: m products whose errors add like a random walk.
 _DOT_ROUNDING = 32.0 * 2.0**-53
 # Training times handled at once.
-_ROWS = 128
+_BATCH = 128
+# Integrals in x are resolved to this.
+_TOLERANCE = 1e-11
+_MOST_HALVINGS = 30
+# Points at which the outer pieces of p̂ are probed, each so much farther out than the one before,
+# and the log mass that no longer counts.
+_PROBES, _GROWTH = 100, 1.5
+_NEGLIGIBLE = -46.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +57,8 @@ class ScoreIntegralDensity:
     0.398942280401
     """
 
+    method: ClassVar[str] = "score-integral"
+
     score: RandomFeatureScore
     t: float
     domain: Domain
@@ -57,6 +70,27 @@ class ScoreIntegralDensity:
             )
         object.__setattr__(self, "t", real("t", self.t))
         object.__setattr__(self, "domain", parse_domain(self.domain))
+
+    @classmethod
+    def of_score(
+        cls, score: RandomFeatureScore, sde: ForwardSDE, t: float, domain: Domain
+    ) -> "ScoreIntegralDensity":
+        """Return the density; the score's integral knows nothing of the process."""
+        return cls(score, t, domain)
+
+    def on(self, domain: Domain | float) -> "ScoreIntegralDensity":
+        """Return the density normalised on another domain."""
+        domain = parse_domain(domain)
+        return self if domain == self.domain else replace(self, domain=domain)
+
+    def beside(self, law: Any) -> PanelComparison:
+        """Return a comparison with a one-dimensional law, on the domain."""
+        return PanelComparison(self, law, _TOLERANCE)
+
+    @property
+    def support(self) -> Domain:
+        """The domain: the density is normalised there."""
+        return self.domain
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,9 +142,69 @@ class ScoreIntegralDensity:
             out[:, inside] = values - self.log_normalizer.value.reshape(-1, 1)
         return out.reshape(self.shape + x.shape)
 
+    def log_density_error(self, x: ArrayLike) -> FloatArray:
+        """Return the absolute error of log p̂(x), that of log Z: shape (…) + x.shape."""
+        x_shape = np.shape(x)
+        error = self.error.reshape(self.shape + (1,) * len(x_shape))
+        return np.broadcast_to(error, self.shape + x_shape)
+
+    def log_density_slope(self, x: ArrayLike) -> Estimate:
+        """Return ∂ₓ log p̂(x), the score itself, in 1/[x]: shape (…) + x.shape."""
+        return Estimate(self.score(x, self.t))
+
     def density(self, x: ArrayLike) -> FloatArray:
         """Return p̂(x), shape (…) + x.shape."""
         return np.exp(self.log_density(x))
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        """Return P̂(X ≤ x), shape (…) + x.shape; NaN where there is no normalisation."""
+        x = np.asarray(x, dtype=np.float64)
+        below = distribution(*self._resolved, x.ravel()).reshape(self.shape + x.shape)
+        exists = self.normalizable.reshape(self.shape + (1,) * x.ndim)
+        return np.where(exists, np.clip(below, 0.0, 1.0), np.nan)
+
+    @cached_property
+    def hull(self) -> Domain:
+        """An interval that holds all of the mass wherever there is a normalisation."""
+        low, high = self.domain
+        corners = np.array([*self.domain, *self.breakpoints])
+        corners = corners[np.isfinite(corners)] if np.isfinite(corners).any() else np.zeros(1)
+        steps = (float(np.ptp(corners)) or 1.0) * _GROWTH ** np.arange(_PROBES)
+        if not np.isfinite(low):
+            low = self._outermost(float(corners.min()), -steps)
+        if not np.isfinite(high):
+            high = self._outermost(float(corners.max()), steps)
+        return low, high
+
+    def _outermost(self, start: float, steps: np.ndarray) -> float:
+        """Return where the outer pieces of the densities have fallen to nothing."""
+        x = start + np.insert(steps, 0, 0.0)
+        log_q = self.log_density(x).reshape(-1, len(x))
+        counts = (log_q[:, :-1] + np.log(np.abs(steps)) > _NEGLIGIBLE).any(0)
+        return float(x[int(np.flatnonzero(counts).max(initial=-1)) + 1])
+
+    @cached_property
+    def _resolved(self) -> tuple[Panels, FloatArray]:
+        """Panels from end to end of the hull, and p̂ at their nodes (R, P, n)."""
+        accepted: list[Panels] = []
+        low, high = self.hull
+        inner = self.breakpoints[(self.breakpoints > low) & (self.breakpoints < high)]
+
+        def examine(panels: Panels) -> tuple[Panels, Mask]:
+            log_q = self._at(panels)
+            unresolved = panels.tails(np.exp(log_q)) > _TOLERANCE / len(panels.left)
+            return panels, ~(unresolved | may_hide_a_peak(panels, log_q)).any(0)
+
+        bisect(
+            Panels.between(np.unique([low, *inner, high])), examine, accepted.append, Panels.halves,
+            most_halvings=_MOST_HALVINGS,
+        )  # fmt: skip
+        left = np.sort(np.concatenate([panels.left for panels in accepted]))
+        panels = Panels.between(np.append(left, high))
+        return panels, np.exp(self._at(panels))
+
+    def _at(self, panels: Panels) -> FloatArray:
+        return self.log_density(panels.x).reshape(-1, *panels.x.shape)
 
     def mean_log_density(self, law: Any) -> Estimate:
         """E_p[log p̂] = θ·E_p[ψ] − log Z, p restricted to the domain: shape (…).
@@ -119,10 +213,10 @@ class ScoreIntegralDensity:
         any law with `log_density` and `domain()`.
         """
         mean, error = self._potential.moments(Reference(law, self.domain))
-        rows = self.score.flat_theta
-        value = (rows @ mean).reshape(self.shape) - self.log_normalizer.value
+        theta = self.score.flat_theta
+        value = (theta @ mean).reshape(self.shape) - self.log_normalizer.value
         slack = error + _DOT_ROUNDING * np.abs(mean)
         spread = np.concatenate(
-            [np.abs(rows[i : i + _ROWS]) @ slack for i in range(0, len(rows), _ROWS)]
+            [np.abs(theta[i : i + _BATCH]) @ slack for i in range(0, len(theta), _BATCH)]
         )
         return Estimate(value, spread.reshape(self.shape) + self.log_normalizer.error)

@@ -1,17 +1,18 @@
-"""A law at T carried back to t by learned dynamics: what both transported densities share."""
+"""A law at T transported back to t by learned dynamics: what both such densities share."""
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..diffusion.law_on_domain import Domain, Reference, parse_domain
-from ..diffusion.mixtures import GaussianMixture
+from ..diffusion.mixtures import GaussianMixture, point_masses
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.time_grids import reverse_time
-from ..model.score import Score
+from ..model.score import RandomFeatureScore, Score
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, positive
@@ -51,6 +52,34 @@ class TransportedDensity(ABC):
         if self._bounded:
             self._need_line("domain")
 
+    @classmethod
+    def of_score(cls, score: RandomFeatureScore, sde: ForwardSDE, t: float, domain: Domain) -> Self:
+        """Return the density for the process's own prior."""
+        return cls(score, sde, t, domain=domain)
+
+    def on(self, domain: Domain | float) -> Self:
+        """Return the same law compared on another domain: nothing is solved again."""
+        domain = parse_domain(domain)
+        if domain == self.domain:
+            return self
+        moved = copy(self)
+        object.__setattr__(moved, "domain", domain)
+        moved.__dict__.pop("mass", None)  # all else that is kept belongs to the law
+        if moved._bounded:
+            moved._need_line("domain")
+            moved._check_domain()
+        return moved
+
+    @property
+    def support(self) -> Domain:
+        """The line."""
+        return -np.inf, np.inf
+
+    @property
+    def normalizable(self) -> NDArray[np.bool_]:
+        """Whether the density exists, shape (…): always."""
+        return np.ones(self.shape, dtype=np.bool_)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the training times."""
@@ -86,11 +115,16 @@ class TransportedDensity(ABC):
         A law of point masses gives the mean over its points.
         """
         self._need_line("mean_log_density")
-        if isinstance(law, GaussianMixture) and law.dimension == 1 and not law.stds.any():
-            x = law.means[:, 0]
-            value, error = self.log_density(x), self.log_density_error(x)
-            return Estimate((value * law.weights).sum(-1), (error * law.weights).sum(-1))
-        return self._mean_under(Reference(law, self.domain))
+        points = point_masses(law)
+        if points is None:
+            return self._mean_under(Reference(law, self.domain))
+        x, weights = points
+        value, error = self.log_density(x), self.log_density_error(x)
+        return Estimate((value * weights).sum(-1), (error * weights).sum(-1))
+
+    @abstractmethod
+    def _check_domain(self) -> None:
+        """Refuse a domain that holds too little of the mass."""
 
     @abstractmethod
     def _mean_under(self, reference: Reference) -> Estimate:
@@ -109,7 +143,7 @@ class TransportedDensity(ABC):
             raise ArgumentError(f"{name} needs one dimension, got d = {self.score.dimension}")
 
     def _require_mass(self, mass: FloatArray) -> None:
-        """Refuse a domain that holds too little `mass` (n,) of some row."""
+        """Refuse a domain that holds too little `mass` (n,) at some training time."""
         worst = int(mass.argmin())
         if mass[worst] < _MINIMUM_MASS:
             index = tuple(int(i) for i in np.unravel_index(worst, self.shape))

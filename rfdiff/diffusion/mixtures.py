@@ -8,6 +8,7 @@ Convention for points x: in one dimension an array of any shape; in d ≥ 2 the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -199,6 +200,18 @@ def _log_sum_exp(terms: FloatArray) -> FloatArray:
     """Return log Σ exp over the last axis, stably."""
     top = terms.max(axis=-1)
     return top + np.log(np.exp(terms - top[..., None]).sum(axis=-1))
+
+
+def point_masses(law: Any) -> tuple[FloatArray, FloatArray] | None:
+    """Return the points and weights (K,) of a law of point masses on the line, None for others.
+
+    >>> points, weights = point_masses(GaussianMixture.from_points([1.0, 3.0]))
+    >>> points, weights
+    (array([1., 3.]), array([0.5, 0.5]))
+    """
+    if isinstance(law, GaussianMixture) and law.dimension == 1 and not law.stds.any():
+        return law.means[:, 0], law.weights
+    return None
 
 
 def bimodal(mu: float = 3.0, weights: ArrayLike = (0.5, 0.5), std: float = 1.0) -> GaussianMixture:

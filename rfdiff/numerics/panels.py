@@ -75,6 +75,15 @@ class Panels:
         """Return the panels between consecutive edges."""
         return cls(edges[:-1], edges[1:], order)
 
+    def __getitem__(self, index: np.ndarray) -> "Panels":
+        """Return some of the panels, by a mask or by indices."""
+        return Panels(self.left[index], self.right[index], self.order)
+
+    def halves(self) -> "Panels":
+        """Return the left halves followed by the right halves."""
+        left, right = np.append(self.left, self.middle), np.append(self.middle, self.right)
+        return Panels(left, right, self.order)
+
     @property
     def half(self) -> FloatArray:
         """Half the lengths (P,)."""
@@ -174,6 +183,25 @@ def _roots(
         step = np.divide(f, df, out=np.zeros_like(f), where=df != 0.0)
         root = np.clip(root - step, low, high)
     return root
+
+
+def distribution(panels: Panels, density: FloatArray, x: FloatArray) -> FloatArray:
+    """Return F(x) of densities by their nodal values (…, P, n), at points x (N,): (…, N).
+
+    Zero left of the panels, the whole mass right of them.
+
+    >>> panels = Panels.between(np.linspace(0.0, 1.0, 3))
+    >>> distribution(panels, 2.0 * panels.x, np.array([0.1, 0.5, 2.0])).round(12)
+    array([0.01, 0.25, 1.  ])
+    """
+    last = len(panels.half) - 1
+    panel = np.clip(np.searchsorted(panels.left, x, side="right") - 1, 0, last)
+    u = np.clip((x - panels.middle[panel]) / panels.half[panel], -1.0, 1.0)
+    primitive = density @ basis(panels.order).primitive
+    inner = np.zeros((*density.shape[:-2], len(x)))
+    for k, values in enumerate(legendre.legvander(u, panels.order).T):
+        inner += primitive[..., panel, k] * values
+    return panels.cumulative(density)[..., panel] + panels.half[panel] * inner
 
 
 def quantiles(panels: Panels, density: FloatArray, u: FloatArray) -> FloatArray:

@@ -6,16 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..densities.learned_density import (
-    METHODS,
-    LearnedDensity,
-    Method,
-    comparison_domain,
-    learned_density,
-)
+from ..densities.learned_density import METHODS, LearnedDensity, Method, learned_density
 from ..diffusion.law_on_domain import Domain, parse_domain
 from ..diffusion.targets import Target
-from ..divergences.divergences import DIVERGENCES, Kind, kl_divergence, negative_log_likelihood
+from ..divergences.by_name import DIVERGENCES, Kind
+from ..divergences.kl import negative_log_likelihood
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, finite_array, one_of
@@ -115,18 +110,16 @@ class TrainedDensities(TrainedState):
                 domain too; "probability-flow" [4] or "reverse-sde" [3], laws on the line.
             against: reference p: the target p₀, or its marginal p_t at the evaluation time.
             t: evaluation time; `default_time` if None.
-            domain: (a, b) in the data's units; `default_domain` if None; `np.inf` for the line,
-                where the divergence is +∞ if the density cannot be normalised.
+            domain: (a, b) in the data's units, or `np.inf` for the line, where the divergence is
+                +∞ if the density cannot be normalised. None compares both laws where p̂ is one:
+                `default_domain` for the score integral, the line for the two laws on the line.
             certify: add to the error the change under twice the time nodes (trains once more).
 
         Raises:
             ArgumentError: the law of the data is unknown (use `nll`), or a bad choice.
         """
         tau = self._times(tau)
-        t = self._evaluation_time(t)
-        law = self._law(against, t)
-        learned = self.learned_density(tau, t=t, method=method, domain=domain)
-        estimate = kl_divergence(law, learned)
+        estimate = self.divergence("kl", tau, method=method, against=against, t=t, domain=domain)
         if not certify:
             return estimate
         finer = self.refined.kl(tau, method=method, against=against, t=t, domain=domain)
@@ -149,13 +142,13 @@ class TrainedDensities(TrainedState):
 
         Args:
             kind: "kl", the same number as `kl`; "reverse-kl", "jensen-shannon",
-                "total-variation", "wasserstein-1", "wasserstein-2" or "fisher".
+                "total-variation", "wasserstein-1", "wasserstein-2" or "fisher", which the
+                probability flow has not.
             tau: training times.
             method: as in `kl`.
             against: as in `kl`.
             t: as in `kl`.
-            domain: as in `kl`, but by default the line for the laws on the line, "probability-flow"
-                and "reverse-sde": on a bounded domain their reverse KL is +∞.
+            domain: as in `kl`.
 
         Raises:
             ArgumentError: the law of the data is unknown (use `nll`), or a bad choice.
@@ -166,12 +159,11 @@ class TrainedDensities(TrainedState):
         >>> first < second
         True
         """
-        divergence = DIVERGENCES[one_of("kind", kind, DIVERGENCES)]
-        if kind != "kl":
-            domain = comparison_domain(method, domain)
+        divergence = DIVERGENCES[kind]
         t = self._evaluation_time(t)
         law = self._law(against, t)
-        return divergence(law, self.learned_density(tau, t=t, method=method, domain=domain))
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        return divergence(law, learned.on(learned.support) if domain is None else learned)
 
     def nll(
         self,
@@ -190,7 +182,8 @@ class TrainedDensities(TrainedState):
             on: "test" for the held-out points, "train" for the training points.
             method: definition of the learned density, as in `kl`.
             t: evaluation time.
-            domain: as in `kl`; points outside make the result +∞.
+            domain: (a, b) in the data's units, `default_domain` if None; points outside make the
+                result +∞.
             certify: as in `kl`.
         """
         tau = self._times(tau)

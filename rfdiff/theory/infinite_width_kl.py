@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from ..densities.score_integral import ScoreIntegralDensity
 from ..diffusion.law_on_domain import Domain
 from ..diffusion.targets import Target
-from ..divergences.divergences import kl_divergence
+from ..divergences.kl import kl_divergence
 from ..model.score import RandomFeatureScore
 from ..support.estimate import Estimate
 from ..training.infinite_width import InfiniteWidth

@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from rfdiff.divergences.divergences import DIVERGENCES
+from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.support.errors import AccuracyWarning
 from rfdiff.support.validation import one_of
 

@@ -24,7 +24,7 @@ from rfdiff.diffusion.law_on_domain import Reference, adaptive_panels
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import SDES, VESDE
 from rfdiff.diffusion.time_grids import time_grid
-from rfdiff.divergences.divergences import DIVERGENCES
+from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.model.embeddings import FourierEmbedding, LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore

@@ -16,7 +16,7 @@ from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import GRIDS, noise_ratio, time_grid, times_of_noise_ratio
-from rfdiff.divergences.divergences import kl_divergence, negative_log_likelihood
+from rfdiff.divergences.kl import kl_divergence, negative_log_likelihood
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
@@ -341,11 +341,15 @@ class TestFace:
         assert np.allclose(mean.value, learned.log_density(points).mean(-1), rtol=1e-14)
         assert np.allclose(negative_log_likelihood(points, learned).value, -mean.value)
 
-    def test_rows_and_points_in_pairs(self, trained):
+    def test_slope_is_the_derivative_of_the_log_density(self, trained):
+        """On the grid and along the chords beyond it."""
         learned = ReverseSDEDensity(trained.learned_score([[1e2, 1e7]]), SDE, T_EVAL)
-        rows, x = np.array([1, 0, 1]), np.array([0.5, -1.0, 70.0])
-        pairs = learned.log_density_of(rows, x)
-        assert np.array_equal(pairs, learned.log_density(x)[0, rows, np.arange(3)])
+        low, high = learned.hull
+        x, h = np.append(np.linspace(-6.0, 6.0, 13), [low - 5.0, high + 5.0]), 1e-4
+        slope = learned.log_density_slope(x)
+        change = learned.log_density(x + h) - learned.log_density(x - h)
+        np.testing.assert_allclose(slope.value, change / (2.0 * h), rtol=1e-5, atol=1e-5)
+        assert slope.shape == (1, 2, 15) and (slope.error > 0.0).all()
 
     def test_cdf_against_adaptive_quadrature(self, trained):
         learned = ReverseSDEDensity(trained.learned_score(1e7), SDE, T_EVAL)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from reference.paper import SDE, T_EVAL
@@ -18,7 +19,7 @@ from reference.scores import (
 from rfdiff.densities.score_integral import ScoreIntegralDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.targets import raised_cosine
-from rfdiff.divergences.divergences import kl_divergence
+from rfdiff.divergences.kl import kl_divergence
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.potential import SmoothPotential
@@ -236,3 +237,28 @@ def test_bad_arguments_are_named():
     smooth = draw_features("l1", 4, LogSigmaEmbedding(SDE), seed=0, activation="swish")
     with pytest.raises(ArgumentError, match="domain must be finite"):
         SmoothPotential(smooth, T_EVAL, 0.0, (-np.inf, np.inf))
+
+
+@pytest.mark.parametrize("domain", [(-10.0, 10.0), (-3.0, 40.0), np.inf])
+def test_distribution_function_against_quadrature(domain):
+    score = fitted_score(bimodal(3.0), ridge=(1e-2, 1e-7))
+    density = ScoreIntegralDensity(score, T_EVAL, domain)
+    low, high = density.hull
+    points = np.linspace(max(low, -9.0), min(high, 9.0), 5)
+    start = low
+    below = np.zeros(2)
+    for x in points:
+        inner = density.breakpoints[(density.breakpoints > start) & (density.breakpoints < x)]
+        below += fine_integral(density.density, start, x, inner) if x > start else 0.0
+        start = x
+        np.testing.assert_allclose(density.cdf(x), below, atol=1e-10)
+    np.testing.assert_allclose(density.cdf([low, high]), [[0.0, 1.0]] * 2, atol=1e-10)
+
+
+def test_distribution_function_of_needles_and_of_no_density():
+    """A peak of width 1e-4 that no first panel's node sees, and an outer slope that rises."""
+    needle = ScoreIntegralDensity(gaussian_score(1.23, 1e-4), T_EVAL, (-10.0, 10.0))
+    x = 1.23 + 1e-4 * np.array([-2.0, 0.0, 1.0])
+    np.testing.assert_allclose(needle.cdf(x), ndtr([-2.0, 0.0, 1.0]), atol=1e-9)
+    rising = ScoreIntegralDensity(gaussian_score(0.0, 3.0, outer=5.0), T_EVAL, np.inf)
+    assert np.isnan(rising.cdf(0.0))

@@ -8,22 +8,20 @@ from reference.gaussian_divergences import gaussian_divergences
 from reference.paper import T_EVAL
 from reference.quadrature import fine_integral
 from reference.scores import fitted_score, gaussian_score, random_score_and_domain
+from rfdiff.densities.learned_density import METHODS
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.densities.score_integral import ScoreIntegralDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import beta, raised_cosine
-from rfdiff.divergences.divergences import (
-    DIVERGENCES,
-    fisher_divergence,
-    jensen_shannon_divergence,
-    kl_divergence,
-    negative_log_likelihood,
-    reverse_kl_divergence,
-    total_variation,
-    wasserstein_distance,
-)
+from rfdiff.divergences.by_name import DIVERGENCES
+from rfdiff.divergences.fisher import fisher_divergence
+from rfdiff.divergences.jensen_shannon import jensen_shannon_divergence
+from rfdiff.divergences.kl import kl_divergence, negative_log_likelihood
+from rfdiff.divergences.reverse_kl import reverse_kl_divergence
+from rfdiff.divergences.total_variation import total_variation
+from rfdiff.divergences.wasserstein import wasserstein_distance
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.support.errors import ArgumentError
 
@@ -236,12 +234,30 @@ def test_reverse_kl_is_infinite_where_the_law_has_no_mass():
     assert np.isfinite(float(on_line)) and float(bounded) == np.inf
 
 
-def test_another_domain_keeps_the_sense_of_the_density():
+@pytest.mark.parametrize("method", ["probability-flow", "reverse-sde"])
+def test_another_domain_is_another_comparison_of_the_same_law(method):
     run = rfdiff.train_exact(1e3, n=40, m=16, n_times=16)
-    learned = run.learned_density(method="reverse-sde", domain=np.inf)
-    moved = kl_divergence(run.target, learned, domain=(-9.0, 9.0))
-    direct = run.kl(method="reverse-sde", domain=(-9.0, 9.0))
-    assert float(moved) == float(direct)
+    learned = run.learned_density(method=method, domain=np.inf)
+    moved, narrow = kl_divergence(run.target, learned, domain=(-9.0, 9.0)), learned.on((-9.0, 9.0))
+    direct = run.kl(method=method, domain=(-9.0, 9.0))
+    assert abs(float(moved) - float(direct)) <= moved.error + direct.error
+    assert narrow.domain == (-9.0, 9.0) and narrow.on(learned.domain).domain == learned.domain
+    assert float(narrow.mass) < float(learned.mass)
+    x = np.linspace(-8.0, 8.0, 9)
+    assert np.array_equal(narrow.log_density(x), learned.log_density(x))
+    with pytest.raises(ArgumentError, match="domain must hold at least"):
+        learned.on((300.0, 301.0))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_divergences_of_a_run_compare_on_the_support(method):
+    """The line for laws on the line: KL and reverse KL are of the same two laws there."""
+    run = rfdiff.train_exact(1e3, n=40, m=16, n_times=16)
+    learned = run.learned_density(method=method)
+    for kind in ("kl", "reverse-kl"):
+        whole = DIVERGENCES[kind](run.target, learned, domain=learned.support)
+        assert float(run.divergence(kind, method=method)) == float(whole)
+    assert learned.support == (learned.domain if method == "score-integral" else (-np.inf, np.inf))
 
 
 def test_shapes_and_mistakes():
@@ -266,11 +282,12 @@ def test_shapes_and_mistakes():
 
 @pytest.mark.parametrize("kind", DIVERGENCES)
 def test_exact_score_and_prior_leave_nothing(kind):
-    """All three senses are p_t then: zero, to the error; W₂ only to its root."""
+    """All densities are p_t then: zero, to the error; W₂ only to its root."""
     law, sde = bimodal(3.0), VESDE()
     start, end = law.diffuse(1.0, sde.prior_std), law.diffuse(1.0, float(sde.std(T_EVAL)))
     score = ExactScore(law, sde)
-    for density in (ReverseSDEDensity, ProbabilityFlowDensity):
+    kinds_of_flow = (ProbabilityFlowDensity,) * (kind != "fisher")
+    for density in (ReverseSDEDensity, *kinds_of_flow):
         estimate = DIVERGENCES[kind](end, density(score, sde, T_EVAL, prior=start))
         assert abs(float(estimate)) <= float(estimate.error)
         assert float(estimate.error) < (2e-2 if kind == "wasserstein-2" else 2e-3)
@@ -306,6 +323,8 @@ def test_run_divergence():
     assert wide.shape == (2,) and (wide.value > 0.0).all() and (wide.value < 1.0).all()
     with pytest.raises(ArgumentError, match="kind must be one of 'kl', 'reverse-kl'"):
         run.divergence("hellinger")
+    with pytest.raises(ArgumentError, match=r'is \+∞ for nearly every .*method="score-integral"'):
+        run.divergence("fisher", method="probability-flow")
     unknown = rfdiff.train_exact(1.0, data=[1.0, 2.0], m=4)
     with pytest.raises(ArgumentError, match="needs a known target"):
         unknown.divergence("fisher")

@@ -10,7 +10,7 @@ from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.diffusion.time_rules import graded_time_rule
-from rfdiff.divergences.divergences import kl_divergence
+from rfdiff.divergences.kl import kl_divergence
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.score_matching import ScoreMatching
 from rfdiff.support.errors import ArgumentError

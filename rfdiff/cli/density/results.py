@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...densities.learned_density import Method, comparison_domain
-from ...divergences.divergences import DIVERGENCES, kl_divergence
+from ...densities.interfaces import Comparison
+from ...densities.learned_density import Method
+from ...divergences.by_name import DIVERGENCES
 from ...plotting.curves import plot_densities
 from ...plotting.style import new_figure, save_figure
 from ...runs.trained_flow import TrainedFlow
@@ -22,7 +23,7 @@ _POINTS = 401
 
 @dataclass(frozen=True)
 class DensityResults:
-    """Densities of a run at training times, in one or more senses.
+    """Densities of a run at training times, by one or more definitions.
 
     Attributes:
         flow: the run.
@@ -32,8 +33,8 @@ class DensityResults:
         density: one array (n_tau, n) for each method.
         mass: mass on the domain, for each method.
         error: estimated error of log p̂ (n_tau,), for each method.
-        kl: KL(p₀‖p̂) for each method, where the law is known.
-        divergences: others by kind for each method, where they were asked for.
+        divergences: from p₀ by kind for each method, where the law is known: the KL first, and
+            what else was asked for.
     """
 
     flow: TrainedFlow
@@ -43,7 +44,6 @@ class DensityResults:
     density: dict[Method, FloatArray]
     mass: dict[Method, Estimate]
     error: dict[Method, FloatArray]
-    kl: dict[Method, Estimate]
     divergences: dict[Method, dict[str, Estimate]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,9 +56,6 @@ class DensityResults:
                 "mass": {"value": mass.value, "error": mass.error},
                 "log_density_error": error,
             }
-            if method in self.kl:
-                kl = self.kl[method]
-                methods[method]["kl"] = {"value": kl.value, "error": kl.error}
             for kind, found in self.divergences.get(method, {}).items():
                 methods[method][kind] = {"value": found.value, "error": found.error}
         return {"t": self.time, "tau": self.tau, "x": self.x, "methods": methods}
@@ -82,27 +79,28 @@ class DensityResults:
                 ("mass", ".6f", mass.value),
                 ("log p error", ".1e", error),
             ]
-            if method in self.kl:
-                kl = self.kl[method]
+            others = dict(self.divergences.get(method, {}))
+            if "kl" in others:
+                kl = others.pop("kl")
                 columns += [("KL", ".5f", kl.value), ("± error", ".1e", kl.error)]
             parts.append(f"\n{method}\n{table(columns)}")
-            if method in self.divergences:
+            if others:
                 columns = columns[:1]
-                for kind, found in self.divergences[method].items():
+                for kind, found in others.items():
                     columns += [(kind, ".5f", found.value), ("±", ".0e", found.error)]
                 parts.append(table(columns))
         return "\n".join(parts)
 
 
-def divergence_kinds(names: str | None) -> tuple[str, ...]:
-    """Return the kinds of divergence in a comma list; "all" is all but the KL, always there.
+def divergence_kinds(names: str | None) -> tuple[str, ...] | None:
+    """Return the kinds of divergence in a comma list, beside the KL; None for "all".
 
-    >>> divergence_kinds("fisher,wasserstein-1"), divergence_kinds(None)
-    (('fisher', 'wasserstein-1'), ())
+    >>> divergence_kinds("fisher,wasserstein-1"), divergence_kinds(None), divergence_kinds("all")
+    (('fisher', 'wasserstein-1'), (), None)
     """
-    others = tuple(kind for kind in DIVERGENCES if kind != "kl")
     if names is None or names == "all":
-        return () if names is None else others
+        return () if names is None else None
+    others = [kind for kind in DIVERGENCES if kind != "kl"]
     return tuple(one_of("divergence", name, others) for name in names.split(","))
 
 
@@ -112,10 +110,13 @@ def measure(
     methods: Sequence[Method],
     choices: dict[str, Any],
     x: FloatArray | None,
-    kinds: Sequence[str] = (),
+    kinds: Sequence[str] | None = (),
 ) -> DensityResults:
-    """Evaluate the densities of a run; `choices` are t and the domain."""
-    if kinds and flow.target is None:
+    """Evaluate the densities of a run; `choices` are t and the domain.
+
+    Divergences are the KL and those of the `kinds`, or all that a density has if None.
+    """
+    if kinds != () and flow.target is None:
         raise ArgumentError("divergence needs a known law: give --target beside --data")
     time = float(choices.get("t", flow.default_time))
     if x is None:
@@ -123,20 +124,26 @@ def measure(
         low, high = given if isinstance(given, tuple) else flow.default_domain(time)
         x = np.linspace(low, high, _POINTS)
     units = flow.problem.units
-    density, mass, error, kl, divergences = {}, {}, {}, {}, {}
+    density, mass, error, divergences = {}, {}, {}, {}
     for method in methods:
         learned = flow.learned_density(tau, method=method, **choices)
         density[method] = learned.density(units.to_training(np.atleast_1d(x))) / units.scale
         mass[method], error[method] = learned.mass, learned.error
         if flow.target is not None:
-            kl[method] = kl_divergence(flow.target, learned)
-        if kinds:
             # As `TrainedFlow.divergence` does, but solving once for all kinds.
-            domain = comparison_domain(method, choices.get("domain"))
-            if domain is not choices.get("domain"):
-                learned = flow.learned_density(tau, method=method, **{**choices, "domain": domain})
-            divergences[method] = {kind: DIVERGENCES[kind](flow.target, learned) for kind in kinds}
-    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, kl, divergences)
+            compared = learned if "domain" in choices else learned.on(learned.support)
+            divergences[method] = _divergences(compared.beside(flow.target), kinds)
+    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, divergences)
+
+
+def _divergences(comparison: Comparison, kinds: Sequence[str] | None) -> dict[str, Estimate]:
+    """Return the KL and the divergences asked for, or all that the density has if None."""
+    chosen = {
+        kind: DIVERGENCES[kind] for kind in ("kl", *(DIVERGENCES if kinds is None else kinds))
+    }
+    if kinds is None and not comparison.knows_slope:
+        chosen = {kind: formula for kind, formula in chosen.items() if not formula.needs_slope}
+    return {kind: comparison.integrate(formula) for kind, formula in chosen.items()}
 
 
 def write_files(writer: Writer, results: DensityResults) -> None:

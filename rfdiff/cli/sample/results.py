@@ -8,7 +8,6 @@ import numpy as np
 from scipy.special import kolmogorov
 
 from ...densities.learned_density import Method
-from ...densities.score_integral import ScoreIntegralDensity
 from ...diffusion.time_grids import GRIDS, time_grid
 from ...divergences.from_samples import sample_divergence
 from ...numerics.bootstrap import BootstrapEstimate
@@ -131,7 +130,6 @@ def draw(
     density, distance = np.empty((len(tau), _POINTS)), np.empty(len(tau))
     for i, ends in enumerate(paths[:, -1]):
         learned = flow.learned_density(tau[i], t=time, method=method, domain=np.inf)
-        assert not isinstance(learned, ScoreIntegralDensity)
         density[i] = learned.density(flow.problem.units.to_training(x)) / flow.problem.units.scale
         distance[i] = _distance(learned.cdf(flow.problem.units.to_training(np.sort(ends))))
     times = time_grid(chosen["grid"], flow.sde, time, chosen["n_steps"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...densities.score_integral import ScoreIntegralDensity
-from ...divergences.divergences import kl_divergence
+from ...divergences.kl import kl_divergence
 from ...loss.minibatches import Minibatches
 from ...model.score import RandomFeatureScore
 from ...runs.trained_flow import TrainedFlow

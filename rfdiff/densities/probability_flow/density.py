@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from ...support.estimate import Estimate
 from ...support.validation import FloatArray, count, finite_array
 from ..transported import TransportedDensity
 from .characteristics import Characteristics, characteristics_of
+from .interval_comparison import IntervalComparison
 from .interval_quadrature import (
     Quantity,
     Rows,
@@ -80,6 +82,8 @@ class ProbabilityFlowDensity(TransportedDensity):
     True
     """
 
+    method: ClassVar[str] = "probability-flow"
+
     n_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -88,6 +92,10 @@ class ProbabilityFlowDensity(TransportedDensity):
             raise ArgumentError(f"n_steps must be even, got {self.n_steps}")
         if self._bounded:
             self._check_domain()
+
+    def beside(self, law: Any) -> IntervalComparison:
+        """Return a comparison with a one-dimensional law, on the domain."""
+        return IntervalComparison(self, law)
 
     @property
     def order(self) -> int:

@@ -103,13 +103,13 @@ class Part(NamedTuple):
     Attributes:
         value: what they add.
         mass: their share of whatever is integrated, and so of what the integral may err by.
-        doubt: what may be wrong with the value although halving does not show it.
+        unseen: what may be wrong with the value although halving does not show it.
         most: all that can be wrong with it.
     """
 
     value: FloatArray
     mass: FloatArray
-    doubt: FloatArray
+    unseen: FloatArray
     most: FloatArray
 
 
@@ -153,9 +153,9 @@ def integrate_along(
         n = len(cells.rows)
         halves = cells.halves(trace)
         part = quantity(halves)
-        total, doubt, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
+        total, unseen, most = (array[:n] + array[n:] for array in (part.value, *part[2:]))
         change = np.abs(total - parent)
-        gap = np.minimum(left(change, before) + doubt, most)
+        gap = np.minimum(left(change, before) + unseen, most)
         width = (cells.right - cells.left) / span
         done = gap <= 0.5 * tolerance * (mass + width)
         done |= _crowded(cells.rows) | (halving == _MOST_HALVINGS)
@@ -194,14 +194,14 @@ def log_slope_mean(density: Callable[[FloatArray], FloatArray]) -> Quantity:
         m0, m1, m2, m3 = _moments(cells.left, cells.right, density)
         (z0, l0, g0, d0), (z1, l1, g1, d1) = cells.start, cells.end
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean, slope, doubt = mean_log(np.log((z1 - z0) / h), l0, l1, rounding(z0, z1))
+            mean, slope, unseen = mean_log(np.log((z1 - z0) / h), l0, l1, rounding(z0, z1))
         # Cubic Hermite interpolant of g about the middle of the cell.
         e0, e1 = h * d0, h * d1
         integral = (0.5 * (g0 + g1) + 0.125 * (e0 - e1)) * m0
         integral += (1.5 * (g1 - g0) - 0.25 * (e0 + e1)) * m1 / h
         integral += 0.5 * (e1 - e0) * m2 / h**2 + (e0 + e1 - 2.0 * (g1 - g0)) * m3 / h**3
         integral += mean * m0 + slope / h * m1
-        return Part(integral, m0, doubt * m0, np.full(len(h), np.inf))
+        return Part(integral, m0, unseen * m0, np.full(len(h), np.inf))
 
     return quantity
 
@@ -209,7 +209,7 @@ def log_slope_mean(density: Callable[[FloatArray], FloatArray]) -> Quantity:
 def mean_log(
     log_mean: FloatArray, start: FloatArray, end: FloatArray, noise: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the mean of ℓ over cells, its rise over them, and what is in doubt about the mean.
+    """Return the mean of ℓ over cells, its rise over them, and what may be wrong with its mean.
 
     Args:
         log_mean: logarithm of the mean of e^ℓ, (P,).
@@ -224,8 +224,8 @@ def mean_log(
     # A bump of ℓ that moves its mean by κ off the chord adds up to κ²/6 + κ rise/6 to ln of e^ℓ.
     with np.errstate(invalid="ignore"):
         kappa = np.clip(np.nan_to_num(roughness - noise, nan=0.0), 0.0, 1.0)
-    doubt = kappa * (kappa + np.minimum(np.abs(rise), 3.0) / 6.0)
-    return np.where(trusted, mean, middle), np.where(trusted, rise, 0.0), doubt
+    unseen = kappa * (kappa + np.minimum(np.abs(rise), 3.0) / 6.0)
+    return np.where(trusted, mean, middle), np.where(trusted, rise, 0.0), unseen
 
 
 def rounding(start: FloatArray, end: FloatArray) -> FloatArray:

@@ -1,21 +1,23 @@
 """The reverse-SDE density [3]: the law at t of the reverse diffusion run from a prior at T, in 1-D.
 
-dx = [−f x + g² s_θ] ds' + g dW in reverse time s' = T − t: the third sense of p_{t,θ}, the one the
-bound [14] speaks of.
+dx = [−f x + g² s_θ] ds' + g dW in reverse time s' = T − t: the third definition of p_{t,θ}, the one
+that the bound [14] speaks of.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...diffusion.law_on_domain import Domain, Reference
 from ...numerics.quadrature import composite_gauss_legendre
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
+from ..panel_comparison import PanelComparison
 from ..transported import TransportedDensity
-from .grid_density import RowDensity
+from .grid_density import GridDensity
 from .moving_grid import MovingGrid
 from .potential_increments import drops_of
 from .refinement import ReverseProblem, SolvedRow, rough_mass, solve_rows, widened_grid
@@ -23,6 +25,8 @@ from .refinement import ReverseProblem, SolvedRow, rough_mass, solve_rows, widen
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
 _CELLS_PER_PANEL = 8
+# Divergences are resolved in x to this share of the tolerance.
+_SHARE = 0.05
 # Where a reference law is thinner than this, nothing that log p̂ can be there counts.
 _THIN = 1e-60
 
@@ -60,6 +64,8 @@ class ReverseSDEDensity(TransportedDensity):
     True
     """
 
+    method: ClassVar[str] = "reverse-sde"
+
     tolerance: float = 2e-4
     _grid: MovingGrid = field(init=False, repr=False)
     _solved: list[SolvedRow] = field(init=False, repr=False)
@@ -76,11 +82,15 @@ class ReverseSDEDensity(TransportedDensity):
         object.__setattr__(self, "_grid", grid)
         object.__setattr__(self, "_solved", solve_rows(problem, grid, self.tolerance))
 
+    def beside(self, law: Any) -> PanelComparison:
+        """Return a comparison with a one-dimensional law, on the domain."""
+        return PanelComparison(self, law, _SHARE * self.tolerance)
+
     @property
     def hull(self) -> Domain:
         """An interval that holds all of the mass at every training time."""
-        low = min(row.middle - row.width for row in self._rows)
-        high = max(row.middle + row.width for row in self._rows)
+        low = min(density.middle - density.width for density in self._densities)
+        high = max(density.middle + density.width for density in self._densities)
         return low, high
 
     @cached_property
@@ -106,19 +116,21 @@ class ReverseSDEDensity(TransportedDensity):
         """Return the estimated absolute error of log p̂(x), shape (…) + x.shape."""
         return self._evaluate(x)[1]
 
-    def log_density_of(self, rows: NDArray[np.intp], x: FloatArray) -> FloatArray:
-        """Return log p̂ of the training time rows[i] (a flat index) at x[i], shape (P,)."""
-        out = np.empty(len(x))
-        for row in np.unique(rows):
-            here = rows == row
-            out[here] = self._rows[row].evaluate(x[here])[0]
-        return out
+    def log_density_slope(self, x: ArrayLike) -> Estimate:
+        """Return ∂ₓ log p̂(x) in 1/[x], with what log p̂'s own error leaves unknown of it."""
+        x = np.asarray(x, dtype=np.float64)
+        pairs = [density.slope(x.ravel()) for density in self._densities]
+        value, error = (np.stack(part) for part in zip(*pairs, strict=True))
+        return Estimate(value.reshape(self.shape + x.shape), error.reshape(self.shape + x.shape))
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return the distribution function P̂(X ≤ x), shape (…) + x.shape."""
         x = np.asarray(x, dtype=np.float64)
-        values = np.stack([row.cdf(x.ravel()) for row in self._rows])
+        values = np.stack([density.cdf(x.ravel()) for density in self._densities])
         return values.reshape(self.shape + x.shape)
+
+    def _check_domain(self) -> None:
+        self._require_mass(self.mass.value.ravel())
 
     def _mean_under(self, reference: Reference) -> Estimate:
         """Return E_p[log p̂]; the error adds the quadrature's to the mean of log p̂'s own."""
@@ -128,9 +140,9 @@ class ReverseSDEDensity(TransportedDensity):
         return Estimate(value, np.abs(value - coarse) + error)
 
     def _panels(self, reference: Reference) -> FloatArray:
-        """Panels on which the law and every row are resolved."""
+        """Panels on which the law and p̂ at every training time are resolved."""
         edges = reference.edges
-        finest = min(row.finest for row in self._rows)
+        finest = min(density.finest for density in self._densities)
         n = int(np.ceil((edges[-1] - edges[0]) / (_CELLS_PER_PANEL * finest)))
         return np.unique(np.concatenate([edges, np.linspace(edges[0], edges[-1], n + 1)]))
 
@@ -148,17 +160,17 @@ class ReverseSDEDensity(TransportedDensity):
     def _evaluate(self, x: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return log p̂ and its error, each (…) + x.shape."""
         x = np.asarray(x, dtype=np.float64)
-        pairs = [row.evaluate(x.ravel()) for row in self._rows]
+        pairs = [density.evaluate(x.ravel()) for density in self._densities]
         value, error = (np.stack(part) for part in zip(*pairs, strict=True))
         return value.reshape(self.shape + x.shape), error.reshape(self.shape + x.shape)
 
     @cached_property
-    def _rows(self) -> list[RowDensity]:
+    def _densities(self) -> list[GridDensity]:
         """The densities of the training times, in x."""
         r, grid = float(self.sde.scale(self.t)), self._grid
         v = np.array([grid.v_end])
         middle, widths = r * float(grid.middle(v)[0]), r * grid.half_width(v)[:, 0]
         return [
-            RowDensity(middle, float(width), float(kappa), row.log_density, row.log_error)
+            GridDensity(middle, float(width), float(kappa), row.log_density, row.log_error)
             for width, kappa, row in zip(widths, grid.grading, self._solved, strict=True)
         ]

@@ -17,7 +17,7 @@ _ORDER = 8
 
 
 @dataclass(frozen=True, eq=False)
-class RowDensity:
+class GridDensity:
     """A density of x = middle + width·ξ, ξ = sinh(κη)/sinh κ, known at equally spaced η.
 
     Args:
@@ -49,6 +49,21 @@ class RowDensity:
         left, right = self._falls
         change = np.where(xi > 0, right, left) * np.maximum(np.abs(xi) - 1.0, 0.0)
         return value + change, error + np.abs(change)
+
+    def slope(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return ∂ₓ log p̂ and its error at x: that of the interpolated error, or beyond the grid
+        all of the chord's slope.
+        """
+        xi = (x - self.middle) / self.width
+        eta, stretch = self._eta(xi), np.sinh(self.kappa)
+        eta_slope = stretch / (self.kappa * self.width * np.hypot(1.0, xi * stretch))
+        cell = np.clip(np.searchsorted(self._nodes, eta, side="right") - 1, 0, len(self._nodes) - 2)
+        error = np.abs(np.diff(self.log_errors) / np.diff(self._nodes))[cell] * eta_slope
+        left, right = self._falls
+        outer = np.where(xi > 0, right, -left) / self.width
+        inside = np.abs(xi) <= 1.0
+        value = np.where(inside, self._spline(eta, 1) * eta_slope, outer)
+        return value, np.where(inside, error, np.abs(outer))
 
     def cdf(self, x: FloatArray) -> FloatArray:
         """Return the distribution function at x."""
