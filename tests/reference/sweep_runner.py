@@ -10,10 +10,17 @@ from . import sweep_points
 
 
 class Acknowledging(Progress):
-    """Logs each point once the store has confirmed it."""
+    """Logs the beginning, each point once the store has confirmed it, and what is said."""
+
+    def start(self, already, total, work):
+        sweep_points.log("begin")
+        super().start(already, total, work)
 
     def advance(self, identity, work, *, failed=False):
         sweep_points.log(f"{'failed' if failed else 'ack'} {identity}")
+
+    def say(self, text):
+        sweep_points.log(f"say {text}")
 
 
 def main(store, evaluate, jobs, n_values, seeds, extend="no"):

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from rfdiff.cli import main
+from rfdiff.sweeps.running.executors import dask
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 GRID = ["--n", "10,20,40", "--m", "8", "--n-times", "8", "--seeds", "3"]
@@ -200,11 +200,10 @@ def test_mistakes_are_one_line_and_write_nothing(store, tmp_path, capsys, argume
     assert [path.name for path in store.parent.iterdir()] == ["s.db"]
 
 
-def test_an_unreachable_scheduler_is_one_line(tmp_path, capsys):
-    begun = time.monotonic()
+def test_an_unreachable_scheduler_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.2)
     scheduler = ["--scheduler", "tcp://127.0.0.1:9"]
     assert run("run", "--out", tmp_path / "s.db", *GRID, *scheduler) == 2
-    assert time.monotonic() - begun < 10.0
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "cannot be reached" in err
     assert list(tmp_path.iterdir()) == []

@@ -40,7 +40,7 @@ def limit_loss(point: Point, law: Target, problem: TrainingProblem, t: float) ->
     """Return L̃ of the infinitely wide model on [t, T], which depends on neither data nor draws."""
     # Fourier embeddings draw their frequencies from the seed.
     draws = ("m",) if point["embedding"] == "fourier" else ("m", "seed")
-    return _limit(_Keyed(_without(point, (*SAMPLE_AXES, *draws)), problem, law), t)
+    return _limit(_Keyed(_without(point, (*SAMPLE_AXES, *draws)), problem, law), t, WIDE)
 
 
 @lru_cache(maxsize=1)
@@ -49,14 +49,14 @@ def _population(keyed: _Keyed) -> QuadraticLoss:
 
 
 @lru_cache(maxsize=1)
-def _limit(keyed: _Keyed, t: float) -> InfiniteWidthLoss:
+def _limit(keyed: _Keyed, t: float, wide: int) -> InfiniteWidthLoss:
     problem = keyed.problem
     return InfiniteWidthLoss.build(
         keyed.law,
         problem.features,
         training=problem.objective,
         measured=bound_objective(problem.objective.sde, t, BOUND_TIMES),
-        wide=WIDE,
+        wide=wide,
     )
 
 
