@@ -47,33 +47,48 @@ def test_two_processes_equal_serial(tmp_path, real):
     assert table_of(tmp_path / "s.db") == expected
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster():
-    """A real dask cluster of two worker processes with one thread each, new for each test.
-
-    Tests kill its workers: on a busy machine one may not be started again, and a cluster without
-    workers would keep the next test waiting for ever.
-    """
+    """A real dask cluster of two worker processes with one thread each."""
     import distributed
+    from dask.config import set as configured
 
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    ) as started:
+    # One death is enough to blame a task, and all that were sent to the same worker with it.
+    with (
+        configured({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as started,
+    ):
         yield started
+
+
+class Refilling(Progress):
+    """Starts a worker when the sweep says that there are none.
+
+    dask gives up a worker that dies while it is being started, which happens on a busy machine.
+    """
+
+    def __init__(self, cluster):
+        super().__init__(quiet=True)
+        self.cluster, self.said = cluster, []
+
+    def say(self, line):
+        self.said.append(line)
+        if "no workers" in line:
+            self.cluster.scale(len(self.cluster.worker_spec) + 1)
 
 
 def test_dask_equals_serial_though_a_worker_is_killed(tmp_path, real, cluster):
     """A worker dies in the middle; dask starts another one, and no point is lost."""
     points, expected = real
-    before = {worker.pid for worker in cluster.workers.values()}
-    victim = psutil.Process(min(before))
+    victim = psutil.Process(min(worker.pid for worker in cluster.workers.values()))
     held = []
 
-    class Killing(Progress):
+    class Killing(Refilling):
         def advance(self, identity, work, *, failed=False):
             held.append(len(cluster.scheduler.tasks))
             if len(held) == 3:
@@ -84,7 +99,7 @@ def test_dask_equals_serial_though_a_worker_is_killed(tmp_path, real, cluster):
         points,
         REAL,
         scheduler=cluster.scheduler_address,
-        progress=Killing(quiet=True),
+        progress=Killing(cluster),
     )
     # Results are dropped as they come: the scheduler never holds the whole sweep.
     assert len(held) == 24 and max(held) < 24
@@ -100,6 +115,7 @@ def test_dask_fails_a_poisoned_point_alone(tmp_path, cluster):
         RECIPE,
         scheduler=cluster.scheduler_address,
         retries=0,
+        progress=Refilling(cluster),
         evaluate=sweep_points.poisoned,
     )
     assert (summary.done, summary.failed) == (6, 1)
@@ -111,7 +127,7 @@ def test_dask_fails_a_poisoned_point_alone(tmp_path, cluster):
 def test_dask_finishes_what_is_under_way_when_asked_to_stop(tmp_path, cluster):
     """One Ctrl-C with dask too: what was sent out is stored, the rest waits unmarked."""
 
-    class Stopping(Progress):
+    class Stopping(Refilling):
         def advance(self, identity, work, *, failed=False):
             if not stopped:
                 stopped.append(identity)
@@ -123,7 +139,7 @@ def test_dask_finishes_what_is_under_way_when_asked_to_stop(tmp_path, cluster):
         grid(range(2, 12), seeds=10),
         RECIPE,
         scheduler=cluster.scheduler_address,
-        progress=Stopping(quiet=True),
+        progress=Stopping(cluster),
         evaluate=sweep_points.logged,
     )
     assert summary.interrupted and summary.failed == 0
@@ -136,27 +152,20 @@ def test_a_scheduler_without_workers_is_told(tmp_path):
     """A sweep waits for workers to come, and says that it does."""
     import distributed
 
-    said = []
-
-    class Telling(Progress):
-        def say(self, line):
-            said.append(line)
-            if "no workers" in line:
-                cluster.scale(1)
-
     with distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-    ) as cluster:
+        n_workers=0, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+    ) as empty:
+        progress = Refilling(empty)
         summary = run_sweep(
             tmp_path / "s.db",
             grid([2, 3, 4, 5]),
             RECIPE,
-            scheduler=cluster.scheduler_address,
-            progress=Telling(quiet=True),
-            evaluate=sweep_points.logged,
+            scheduler=empty.scheduler_address,
+            progress=progress,
+            evaluate=sweep_points.light,
         )
     assert summary.done == 4
-    assert "the scheduler has no workers: waiting for some" in said
+    assert "the scheduler has no workers: waiting for some" in progress.said
 
 
 def test_an_unreachable_scheduler_is_told(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ runner that is killed is simply started again.
 import secrets
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -177,8 +178,6 @@ class _Run:
     def _fill(self) -> None:
         """Submit tasks until the window is full."""
         room = self.backend.window() - len(self.running)
-        if notice := self.backend.notice():
-            self.progress.say(notice)
         while room > 0 and not self.stop.requested:
             task = self._next()
             if task is None:
@@ -210,7 +209,7 @@ class _Run:
 
     def _collect(self) -> None:
         """Wait for some tasks to end, not for long, and settle them."""
-        ended, _ = wait(self.running, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+        ended = self._wait(self.running)
         broken = False
         for future in ended:
             task = self.running.pop(future)
@@ -243,8 +242,14 @@ class _Run:
     def _alone(self, executor: Executor, task: Task) -> Outcome:
         future = executor.submit(execute, task)
         while not future.done():
-            wait([future], timeout=_PATIENCE)
+            self._wait([future])
         return self._outcome(future)
+
+    def _wait(self, futures: Iterable["Future[Outcome]"]) -> set["Future[Outcome]"]:
+        """Wait for some futures to end, not for long; tell what the backend has noticed."""
+        if notice := self.backend.notice():
+            self.progress.say(notice)
+        return wait(futures, timeout=_PATIENCE, return_when=FIRST_COMPLETED).done
 
     def _died(self, task: Task, seconds: float) -> None:
         """Count a death in isolation against the task, and fail it when it has had its chances."""

@@ -46,13 +46,17 @@ class Distributed:
 
     def window(self) -> int:
         """One at work and one in waiting for each worker thread there is now."""
+        self._count()
+        return max(2, 2 * self._threads)
+
+    def _count(self) -> None:
         now = time.monotonic()
         if now - self._counted > _COUNT_SECONDS:
             self._threads, self._counted = sum(self._client.nthreads().values()), now
-        return max(2, 2 * self._threads)
 
     def notice(self) -> str | None:
         """Say that there are no workers, and that there are some again."""
+        self._count()
         none = self._threads == 0
         if none == self._told_of_none:
             return None
