@@ -228,9 +228,12 @@ def test_bound_terms_are_those_of_the_run(monkeypatch):
     """Bound and decomposition as by hand, and the points share one model of infinite width."""
     monkeypatch.setattr(sharing, "WIDE", 128)
     built, build = [], InfiniteWidthLoss.build
-    monkeypatch.setattr(
-        sharing.InfiniteWidthLoss, "build", lambda *a, **choices: built.append(1) or build(*a, **choices)
-    )
+
+    def counted(*arguments, **choices):
+        built.append(1)
+        return build(*arguments, **choices)
+
+    monkeypatch.setattr(InfiniteWidthLoss, "build", counted)
     recipe = Recipe.of("1e2:1e8:4log", "bound,decomposition", t=0.1)
     for point in Grid.of({"n": [20, 40], "m": 16, "n_times": 32, "seeds": 2}).points:
         result = evaluate_point(point, recipe)
