@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ..diffusion.mixtures import bimodal
-from ..loss.minibatches import Minibatches
 from ..model.score import RandomFeatureScore
 from ..plotting.theory import plot_optimiser_paths
 from ..runs.train_exact import train_exact
@@ -24,6 +23,7 @@ from ..runs.trained_flow import TrainedFlow
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray
 from ..theory.optimiser_noise import sgd_noise_kl
+from ..training.optimisers import SGD
 from ..training.stability import stability_limit
 from ..training.stochastic import OptimiserPaths, train_stochastic
 from .curves import LongTable, Minima, grid_kl
@@ -135,11 +135,11 @@ def compare_sgd(
     last = round(on_theta[0][-1] / RATE)
     steps = np.unique(np.geomspace(last / 300.0, last, noise_records).round().astype(int))
     steps = steps[steps > 0]
-    batches = _batches(run)
+    batches = run.problem.batches(BATCH, shuffle=False)
     added = sgd_noise_kl(run.flow, batches, RATE, steps, t=TIME, domain=DOMAIN)
     shown = np.geomspace(on_a[0][_FIRST], 10.0 * on_theta[0][-1], 161)
     best = Minima.of(run.tau, run.kl(t=TIME, domain=DOMAIN).value)
-    plain = _batches(train_exact(1.0, target=law, n=n, m=m))
+    plain = train_exact(1.0, target=law, n=n, m=m).problem.batches(BATCH, shuffle=False)
     return SGDComparison(
         n,
         epochs,
@@ -154,12 +154,6 @@ def compare_sgd(
     )
 
 
-def _batches(run: TrainedFlow) -> Minibatches:
-    """Return independent batches of the run's own problem."""
-    assert run.data is not None
-    return Minibatches(run.data, run.problem.objective, run.features, BATCH, shuffle=False)
-
-
 def _paths(run: TrainedFlow, epochs: int, records: int, rate: float) -> OptimiserPaths:
     """Records evenly spread in the logarithm of the epochs and, for the oscillation, in epochs."""
     assert run.data is not None
@@ -169,12 +163,9 @@ def _paths(run: TrainedFlow, epochs: int, records: int, rate: float) -> Optimise
         [[0], np.geomspace(1, steps, half).round(), np.linspace(0, steps, half + 1).round()]
     )
     return train_stochastic(
-        run.data,
-        run.problem.objective,
-        run.features,
-        learning_rate=rate,
-        n_steps=steps,
-        batch=BATCH,
+        run.problem.batches(BATCH),
+        SGD(rate),
+        steps,
         record=np.unique(record).astype(int),
         repetitions=REPETITIONS,
         seed=run.problem.seed,

@@ -25,7 +25,7 @@ class Minibatches:
         data: training points (n,) or (n, d), in units of training.
         objective: process, range (t_min, T) of the times, which are drawn, and weighting.
         features: frozen features, whose embedding and gain the elements carry.
-        batch: elements a step.
+        size: elements a step.
         shuffle: visit every point once an epoch in random order; False draws independently.
         noise: fixed draws z (n, k) of the Monte-Carlo loss, in one dimension; fresh if None.
     """
@@ -33,7 +33,7 @@ class Minibatches:
     data: FloatArray
     objective: DenoisingObjective
     features: RandomFeatures
-    batch: int
+    size: int
     shuffle: bool = True
     noise: FloatArray | None = None
 
@@ -44,13 +44,13 @@ class Minibatches:
                 f"data must have d = {self.features.dimension} columns like the features, "
                 f"got shape {data.shape}"
             )
-        count("batch", self.batch)
+        count("size", self.size)
         object.__setattr__(self, "data", data)
         if self.noise is not None:
             noise = finite_array("noise", self.noise, ndim=2)
             if len(noise) != len(data) or data.shape[1] != 1:
                 raise ArgumentError(
-                    f"noise must have one row a datum in one dimension, ({len(data)}, k), "
+                    f"noise must have one row of draws a datum in one dimension, ({len(data)}, k), "
                     f"got shape {noise.shape}"
                 )
             object.__setattr__(self, "noise", noise)
@@ -64,7 +64,7 @@ class Minibatches:
 
         N is n_samples filled up to whole batches.
         """
-        x, e, gain, weight, target = self.stream(seed).draw(-(-n_samples // self.batch))
+        x, e, gain, weight, target = self.stream(seed).draw(-(-n_samples // self.size))
         x, e, target = (part.reshape(-1, part.shape[-1]) for part in (x, e, target))
         features = self.features
         pre_activation = x @ features.W.T + e @ features.U.T
@@ -87,9 +87,9 @@ class BatchStream:
         Shapes (steps, batch, d), (steps, batch, d_e), (steps, batch) twice, (steps, batch, d).
         """
         source = self._source
-        shape = (steps, source.batch)
+        shape = (steps, source.size)
         dimension = source.features.dimension
-        index = self._indices(steps * source.batch)
+        index = self.indices(steps * source.size)
         objective = source.objective
         low, high = objective.rule.t_min, objective.rule.t_max
         t = low + (high - low) * self._time.random(shape)
@@ -104,7 +104,8 @@ class BatchStream:
             -z / std,
         )
 
-    def _indices(self, k: int) -> NDArray[np.int64]:
+    def indices(self, k: int) -> NDArray[np.int64]:
+        """Return which points the next k elements start from, shape (k,)."""
         n = len(self._source.data)
         if not self._source.shuffle:
             return _uniform(self._pick, n, k)

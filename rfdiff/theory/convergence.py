@@ -28,6 +28,7 @@ from ..support.validation import FloatArray, count, finite_array, increasing_cou
 from ..training.gradient_flow import GradientFlow
 from ..training.infinite_width import InfiniteWidth
 from ..training.infinite_width_features import WideFlow
+from ..training.optimisers import SGD
 from ..training.stochastic import train_stochastic
 from .bounds import bound_objective
 
@@ -136,18 +137,9 @@ def sgd_distances(
     squares = np.empty((count("repetitions", repetitions), len(rates)))
     for k, rate in enumerate(rates):
         steps = max(1, round(tau / rate))
+        optimiser = SGD(_Falling(tau / steps, steps) if decreasing else tau / steps)
         paths = train_stochastic(
-            batches.data,
-            batches.objective,
-            batches.features,
-            learning_rate=_Falling(tau / steps, steps) if decreasing else tau / steps,
-            n_steps=steps,
-            batch=batches.batch,
-            record=[steps],
-            repetitions=repetitions,
-            seed=seed + k,
-            noise=batches.noise,
-            shuffle=batches.shuffle,
+            batches, optimiser, steps, record=[steps], repetitions=repetitions, seed=seed + k
         )
         squares[:, k] = ((paths.theta[:, 0] - flow.theta(tau)) ** 2).sum((-2, -1))
     return squares

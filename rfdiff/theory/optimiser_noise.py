@@ -137,7 +137,7 @@ def sgd_noise_kl(
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=100, m=32, precondition=True)
-    >>> batches = Minibatches(run.data, run.problem.objective, run.features, batch=32)
+    >>> batches = run.problem.batches(32)
     >>> noise = [
     ...     sgd_noise_kl(run.flow, batches, rate, [int(1000 / rate)], t=0.065, domain=(-10, 10))[0]
     ...     for rate in (0.1, 0.05)
@@ -151,7 +151,7 @@ def sgd_noise_kl(
         zip(steps, flow.gradient_descent(learning_rate, steps), strict=True)
     ):
         scatter = gradient_scatter(theta, batches, n_samples)
-        sigma = sgd_covariance(flow, scatter, learning_rate, batches.batch, int(k))
+        sigma = sgd_covariance(flow, scatter, learning_rate, batches.size, int(k))
         curvature = kl_curvature(batches.features, theta, t, domain).value
         added[i] = 0.5 * float((sigma * _both_in_modes(flow, curvature)).sum())
     return added

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ..data.units import Units
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.targets import TARGETS, Target
+from ..loss.minibatches import Minibatches
 from ..loss.noise_draws import noise_draw_quadratic
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
@@ -58,6 +59,21 @@ class TrainingProblem:
             return self.quadratic(self.training_law)
         u = self.units.to_training(self.data)
         return noise_draw_quadratic(u, self.noise, self.objective, self.features)
+
+    def batches(self, size: int, *, shuffle: bool = True) -> Minibatches:
+        """Return random batches of the loss that is trained on.
+
+        Args:
+            size: elements a step.
+            shuffle: visit every point once an epoch; False draws independently.
+
+        Raises:
+            ArgumentError: there are no data: training is on the population.
+        """
+        if self.data is None:
+            raise ArgumentError("batches need training data, not the population")
+        u = self.units.to_training(self.data)
+        return Minibatches(u, self.objective, self.features, size, shuffle, self.noise)
 
     @property
     def training_law(self) -> Target:

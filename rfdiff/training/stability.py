@@ -40,16 +40,16 @@ def stability_limit(batches: Minibatches, n_samples: int = 1 << 14, seed: int = 
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=1.0, n=20, m=16)
-    >>> batches = Minibatches(run.data, run.problem.objective, run.features, batch=8)
+    >>> batches = run.problem.batches(8, shuffle=False)
     >>> share = float(stability_limit(batches)) * run.flow.eigenvalues[-1]
     >>> bool(0.1 < share < 0.3)  # of 1/λ_max
     True
     """
     h, weight, _ = batches.samples(count("n_samples", n_samples, 2 * _PARTS), seed)
     a = np.sqrt(weight)[:, None] * h
-    value = mean_square_limit(a, batches.batch)
-    parts = [mean_square_limit(part, batches.batch) for part in np.array_split(a, _PARTS)]
-    fewer = mean_square_limit(a, batches.batch, _MODES // 2)
+    value = mean_square_limit(a, batches.size)
+    parts = [mean_square_limit(part, batches.size) for part in np.array_split(a, _PARTS)]
+    fewer = mean_square_limit(a, batches.size, _MODES // 2)
     error = 2.0 * np.std(parts, ddof=1) / np.sqrt(_PARTS) + abs(value - fewer)
     return Estimate(value, error, "sampling")
 

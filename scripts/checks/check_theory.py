@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 import rfdiff
-from rfdiff.loss.minibatches import Minibatches
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.support.validation import FloatArray
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
@@ -22,6 +21,7 @@ from rfdiff.theory.exponents import PowerLaw, fit_power_law
 from rfdiff.theory.lemmas import feature_sampling_errors
 from rfdiff.training.infinite_width_features import infinite_width_by_features
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
+from rfdiff.training.optimisers import SGD
 from rfdiff.training.stability import stability_limit
 from rfdiff.training.stochastic import train_stochastic
 
@@ -102,7 +102,7 @@ def features() -> Iterator[Line]:
 def sgd() -> Iterator[Line]:
     """Check SGD against the flow: order in the rate, the mean path, the limit of stability."""
     run = rfdiff.train_exact(1.0, n=20, m=16)
-    batches = Minibatches(run.data, run.problem.objective, run.features, 32, False)
+    batches = run.problem.batches(32, shuffle=False)
     rates = [0.0005, 0.001, 0.002, 0.004]
     for decreasing in (False, True):
         squares = sgd_distances(
@@ -111,18 +111,14 @@ def sgd() -> Iterator[Line]:
         fit = fit_power_law(rates, groups(squares, 8), window=(0.0005, 0.004))
         name = "decreasing" if decreasing else "constant"
         yield slope(f"SGD to the flow, {name} rate, mean square: rate^1 +- 0.1", fit, 1.0, 0.1)
-    paths = train_stochastic(
-        run.data, run.problem.objective, run.features, learning_rate=2e-4, n_steps=10_000,
-        record=[10_000], repetitions=400, shuffle=False,
-    )  # fmt: skip
-    stiff = (paths.theta[:, 0, 0] - run.flow.theta(2.0)[0]) @ run.flow.eigenvectors[:, -8:]
+    paths = train_stochastic(batches, SGD(2e-4), 10_000, record=[10_000], repetitions=400)
+    stiff = run.flow.in_modes(paths.theta[:, 0, 0] - run.flow.theta(2.0)[0])[:, -8:]
     z = stiff.mean(0) / (stiff.std(0, ddof=1) / np.sqrt(len(stiff)))
     inside = int((np.abs(z) < 1.96).sum())
     claim = "SGD at rate 2e-4, 400 paths: mean of the 8 stiffest modes within the interval"
     yield Line(claim, f"largest |z| {np.abs(z).max():.2f}, {inside} of 8 below 1.96", inside >= 6)
     for batch in (1, 8, 32):
-        small = Minibatches(run.data, run.problem.objective, run.features, batch, False)
-        limit = stability_limit(small, 1 << 16)
+        limit = stability_limit(run.problem.batches(batch, shuffle=False), 1 << 16)
         share = float(limit) * run.flow.eigenvalues[-1]
         claim = f"largest rate stable in mean square, batches of {batch}: below 1/lambda_max"
         yield Line(claim, f"{limit!r}, {share:.3f} of 1/lambda_max", share < 1.0)

@@ -6,7 +6,6 @@ import pytest
 import rfdiff
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE
-from rfdiff.loss.minibatches import Minibatches
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import draw_features
@@ -66,7 +65,7 @@ class TestSGD:
     @pytest.fixture(scope="class")
     @classmethod
     def batches(cls, run):
-        return Minibatches(run.data, run.problem.objective, run.features, 32, False)
+        return run.problem.batches(32, shuffle=False)
 
     @pytest.mark.parametrize("decreasing", [False, True])
     def test_distance_to_the_flow_is_first_order(self, run, batches, decreasing):

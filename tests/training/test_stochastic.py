@@ -5,16 +5,17 @@ correlated numbers: a false alarm in fewer than one of 10⁴ draws of the seed.
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import rfdiff
-from rfdiff.loss.minibatches import Minibatches
 from rfdiff.loss.noise_draws import noise_draw_quadratic
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.optimiser_noise import gradient_scatter, sgd_covariance
 from rfdiff.training.gradient_flow import GradientFlow
+from rfdiff.training.optimisers import SGD, Adam, HeavyBall
 from rfdiff.training.stability import mean_square_limit, stability_limit
 from rfdiff.training.stochastic import train_stochastic
 
@@ -26,9 +27,9 @@ def run():
     return rfdiff.train_exact(1.0, n=20, m=16)
 
 
-def train(run, **choices):
-    choices = {"batch": BATCH, "shuffle": False, **choices}
-    return train_stochastic(run.data, run.problem.objective, run.features, **choices)
+def train(run, optimiser, n_steps=1000, *, size=BATCH, noise=None, **choices):
+    """Train on independent batches of the run's own problem."""
+    return train_stochastic(batches(run, size, noise), optimiser, n_steps, **choices)
 
 
 def z_scores(run, paths, exact):
@@ -41,7 +42,7 @@ def z_scores(run, paths, exact):
 
 def batches(run, size=BATCH, noise=None):
     """Independent batches of the run's own problem."""
-    return Minibatches(run.data, run.problem.objective, run.features, size, False, noise)
+    return replace(run.problem.batches(size, shuffle=False), noise=noise)
 
 
 class TestMeanPath:
@@ -49,7 +50,7 @@ class TestMeanPath:
 
     def test_sgd_is_gradient_descent(self, run):
         marks = [0, 20, 100, 400]
-        paths = train(run, learning_rate=0.004, n_steps=400, repetitions=300, record=marks)
+        paths = train(run, SGD(0.004), 400, repetitions=300, record=marks)
         exact = run.flow.gradient_descent(0.004, np.array(marks))
         assert np.abs(z_scores(run, paths, exact)).max() < 5.5
         # The comparison can fail: a clock that is off by a third is told apart.
@@ -58,15 +59,7 @@ class TestMeanPath:
 
     def test_heavy_ball(self, run):
         marks = [0, 20, 100]
-        paths = train(
-            run,
-            optimiser="momentum",
-            momentum=0.8,
-            learning_rate=0.01,
-            n_steps=100,
-            repetitions=300,
-            record=marks,
-        )
+        paths = train(run, HeavyBall(0.01, 0.8), 100, repetitions=300, record=marks)
         exact = run.flow.heavy_ball(0.01, 0.8, np.array(marks))
         assert np.abs(z_scores(run, paths, exact)).max() < 5.5
         assert (
@@ -79,9 +72,7 @@ class TestMeanPath:
         noise = np.random.default_rng(0).standard_normal((20, 2))
         loss = noise_draw_quadratic(run.data, noise, run.problem.objective, run.features)
         marks = [0, 50, 400]
-        paths = train(
-            run, noise=noise, learning_rate=0.004, n_steps=400, repetitions=300, record=marks
-        )
+        paths = train(run, SGD(0.004), 400, noise=noise, repetitions=300, record=marks)
         exact = GradientFlow(loss).gradient_descent(0.004, np.array(marks))
         assert np.abs(z_scores(run, paths, exact)).max() < 5.5
         fresh = run.flow.gradient_descent(0.004, np.array(marks))
@@ -89,7 +80,7 @@ class TestMeanPath:
 
     def test_small_rates_contain_the_flow(self, run):
         """At lr → 0 the exact flow is within the mean path's interval."""
-        paths = train(run, learning_rate=1e-3, n_steps=2000, repetitions=100, record=[0, 2000])
+        paths = train(run, SGD(1e-3), 2000, repetitions=100, record=[0, 2000])
         exact = run.flow.theta(paths.tau)
         assert paths.tau[-1] == pytest.approx(2.0, rel=1e-12)
         assert np.abs(z_scores(run, paths, exact)).max() < 5.5
@@ -110,7 +101,7 @@ class TestConvergence:
         def decreasing(k):
             return 0.03 / np.sqrt(1.0 + 0.1 * k)
 
-        paths = train(run, learning_rate=decreasing, n_steps=200, record=[0, 7, 200])
+        paths = train(run, SGD(decreasing), 200, record=[0, 7, 200])
         total = [0.0, decreasing(np.arange(7.0)).sum(), decreasing(np.arange(200.0)).sum()]
         assert np.allclose(paths.tau, total, rtol=1e-12)
 
@@ -119,7 +110,7 @@ class TestScatter:
     def test_covariance_against_simulation(self, run):
         """Variances of the stiffest modes after 400 steps of 600 paths: 6 % standard error."""
         rate, steps = 0.002, 400
-        paths = train(run, learning_rate=rate, n_steps=steps, repetitions=600, record=[steps])
+        paths = train(run, SGD(rate), steps, repetitions=600, record=[steps])
         scatter = gradient_scatter(run.flow.gradient_descent(rate, steps), batches(run), 1 << 16)
         predicted = np.diag(sgd_covariance(run.flow, scatter, rate, BATCH, steps))
         measured = (paths.theta[:, 0, 0] @ run.flow.eigenvectors).var(axis=0, ddof=1)
@@ -185,9 +176,8 @@ class TestStability:
         spread = []
         for share in (0.8, 2.5):
             paths = train(
-                run, batch=8, learning_rate=share * limit, n_steps=800, repetitions=100,
-                record=[100, 200, 400, 800],
-            )  # fmt: skip
+                run, SGD(share * limit), 800, size=8, repetitions=100, record=[100, 200, 400, 800]
+            )
             squares = ((paths.theta[:, :, 0] @ run.flow.eigenvectors[:, -3:]) ** 2).sum(-1)
             spread.append(squares.max() / np.median(squares))
         assert spread[0] < 10.0 and spread[1] > 1e4
@@ -195,7 +185,7 @@ class TestStability:
     def test_divergence_names_it(self, run):
         limit = float(stability_limit(batches(run, 8)))
         with pytest.raises(ArgumentError, match="in batches of 8 is stable in mean square below"):
-            train(run, batch=8, learning_rate=8.0 * limit, n_steps=10_000)
+            train(run, SGD(8.0 * limit), 10_000, size=8)
 
 
 class TestAdam:
@@ -211,53 +201,61 @@ class TestAdam:
             second = 0.95 * second + 0.05 * gradient**2
             mean, scale = first / (1 - 0.8 ** (k + 1)), second / (1 - 0.95 ** (k + 1))
             theta = theta - 0.01 * mean / (np.sqrt(scale) + 1e-6)
-        paths = train(
-            run,
-            optimiser="adam",
-            learning_rate=0.01,
-            betas=(0.8, 0.95),
-            epsilon=1e-6,
-            batch=3,
-            n_steps=12,
-            seed=5,
-        )
+        paths = train(run, Adam(0.01, (0.8, 0.95), 1e-6), 12, size=3, seed=5)
         assert np.allclose(paths.theta[0, -1, 0], theta, rtol=1e-10, atol=1e-14)
 
 
 class TestPaths:
     def test_paths_do_not_depend_on_their_number(self, run):
-        few, many = (train(run, n_steps=50, repetitions=k, seed=3) for k in (2, 5))
+        few, many = (train(run, SGD(), 50, repetitions=k, seed=3) for k in (2, 5))
         assert np.array_equal(few.theta, many.theta[:2])
         assert not np.array_equal(many.theta[0], many.theta[1])
 
     def test_epochs_visit_every_point_once(self, run):
-        source = Minibatches(run.data, run.problem.objective, run.features, 5, True)
-        stream = source.stream(0)
+        stream = run.problem.batches(5).stream(0)
         for _ in range(3):
-            assert sorted(stream._indices(20)) == list(range(20))
+            assert sorted(stream.indices(20)) == list(range(20))
 
     def test_standard_error_needs_two(self, run):
         with pytest.raises(ArgumentError, match="at least 2 repetitions"):
-            _ = train(run, n_steps=5).standard_error
+            _ = train(run, SGD(), 5).standard_error
 
     @pytest.mark.parametrize(
         ("choices", "message"),
         [
-            ({"optimiser": "rmsprop"}, "optimiser must be one of"),
-            ({"learning_rate": 0.0}, "learning_rate must be positive"),
-            ({"learning_rate": lambda k: -k}, "must be positive with one value a step"),
+            (
+                {"optimiser": "rmsprop"},
+                "optimiser must be an SGD, HeavyBall or Adam",
+            ),
+            ({"optimiser": SGD(lambda k: -k)}, "must be positive with one value a step"),
             ({"n_steps": 0}, "n_steps must be at least 1"),
-            ({"batch": 0}, "batch must be at least 1"),
+            ({"size": 0}, "size must be at least 1"),
             ({"record": [5, 3]}, "record must increase"),
             ({"record": [0, 10**9]}, "record must increase"),
             ({"record": [0.5]}, "record must be a list of step counts"),
-            ({"optimiser": "momentum", "momentum": 1.0}, r"momentum must be in \[0, 1\)"),
-            ({"optimiser": "adam", "betas": (0.9, 1.0)}, r"betas must be in \[0, 1\)"),
-            ({"noise": np.ones((3, 2))}, "noise must have one row a datum"),
+            ({"noise": np.ones((3, 2))}, "noise must have one row of draws a datum"),
             ({"theta0": np.ones(3)}, "theta0 must have shape"),
-            ({"learning_rate": 1e6, "n_steps": 2000}, "diverged within"),
+            ({"optimiser": SGD(1e6), "n_steps": 2000}, "diverged within"),
         ],
     )
     def test_bad_input(self, run, choices, message):
         with pytest.raises(ArgumentError, match=message):
-            train(run, **choices)
+            train(run, **({"optimiser": SGD()} | choices))
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: SGD(0.0), "learning_rate must be positive"),
+            (lambda: HeavyBall(momentum=1.0), r"momentum must be in \[0, 1\)"),
+            (lambda: Adam(betas=(0.9, 1.0)), r"betas must be in \[0, 1\)"),
+            (lambda: Adam(epsilon=0.0), "epsilon must be positive"),
+        ],
+    )
+    def test_constants_out_of_range(self, make, message):
+        with pytest.raises(ArgumentError, match=message):
+            make()
+
+    def test_the_population_has_no_batches(self):
+        population = rfdiff.train_exact(1.0, m=8, population=True)
+        with pytest.raises(ArgumentError, match="batches need training data"):
+            population.problem.batches(8)

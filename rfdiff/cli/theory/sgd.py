@@ -6,11 +6,11 @@ import numpy as np
 
 from ...densities.score_integral import ScoreIntegralDensity
 from ...divergences.kl import kl_divergence
-from ...loss.minibatches import Minibatches
 from ...model.score import RandomFeatureScore
 from ...runs.trained_flow import TrainedFlow
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
+from ...training.optimisers import SGD
 from ...training.stability import stability_limit
 from ...training.stochastic import train_stochastic
 
@@ -50,18 +50,12 @@ class SGDPaths:
 def run_sgd(run: TrainedFlow, t: float, steps: int) -> SGDPaths:
     """Train by SGD on the run's data and features, at half the largest stable rate."""
     problem = run.problem
-    assert run.data is not None
-    data = problem.units.to_training(run.data)
-    batches = Minibatches(data, problem.objective, run.features, _BATCH, shuffle=False)
-    limit = stability_limit(batches)
+    limit = stability_limit(problem.batches(_BATCH, shuffle=False))
     rate = _RATE * float(limit)
     paths = train_stochastic(
-        data,
-        problem.objective,
-        run.features,
-        learning_rate=rate,
-        n_steps=steps,
-        batch=_BATCH,
+        problem.batches(_BATCH),
+        SGD(rate),
+        steps,
         record=np.unique(np.geomspace(1, steps, min(steps, 80)).round().astype(int)),
         repetitions=_REPETITIONS,
         seed=problem.seed,
