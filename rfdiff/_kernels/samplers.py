@@ -27,7 +27,7 @@ _COUNTED = 4
 
 @njit(cache=True, inline="always")
 def _table_scores(x, kinks, starts, centre, spread, slopes, intercepts, bucket, out):
-    """Fill out (P,) with one time's table at x (P,): `table.locate`, arranged for many points.
+    """Fill out (P,) with one time's table at x (P,): `locate` of many points at once.
 
     The buckets come first, by vector instructions; then most look-ups end without a branch that
     cannot be predicted.

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Domain, Reference, parse_domain
 from ..diffusion.sde import ForwardSDE
-from ..model.potential import Potential, potential
 from ..model.score import RandomFeatureScore
+from ..model.x_integral import XIntegral, x_integral
 from ..numerics.bisection import Mask, bisect
 from ..numerics.panels import Panels, distribution
 from ..support.errors import ArgumentError
@@ -100,20 +100,20 @@ class ScoreIntegralDensity:
     @property
     def breakpoints(self) -> FloatArray:
         """Sorted points where log p̂ is not smooth: the kinks inside the domain."""
-        return self._potential.breakpoints
+        return self._integral.breakpoints
 
     @cached_property
-    def _potential(self) -> Potential:
+    def _integral(self) -> XIntegral:
         a, b = self.domain
         anchor = 0.5 * (a + b) if np.isfinite([a, b]).all() else 0.0
         if np.isfinite(a) != np.isfinite(b):
             anchor = a if np.isfinite(a) else b
-        return potential(self.score.features, self.t, anchor, self.domain)
+        return x_integral(self.score.features, self.t, anchor, self.domain)
 
     @cached_property
     def log_normalizer(self) -> Estimate:
         """Log Z of exp(∫_{x₀}^x s), x₀ the middle of the domain (0 on the line): shape (…)."""
-        value, error = self._potential.log_partition(self.score.flat_theta)
+        value, error = self._integral.log_partition(self.score.flat_theta)
         return Estimate(value.reshape(self.shape), error.reshape(self.shape))
 
     @property
@@ -138,7 +138,7 @@ class ScoreIntegralDensity:
         inside = (flat >= self.domain[0]) & (flat <= self.domain[1])
         out = np.full((len(self.score.flat_theta), flat.size), -np.inf)
         if inside.any():
-            values = self._potential.evaluate(self.score.flat_theta, flat[inside])
+            values = self._integral.evaluate(self.score.flat_theta, flat[inside])
             out[:, inside] = values - self.log_normalizer.value.reshape(-1, 1)
         return out.reshape(self.shape + x.shape)
 
@@ -212,7 +212,7 @@ class ScoreIntegralDensity:
         Exact in θ; p is a mixture (point masses allowed: then this is a mean log-likelihood) or
         any law with `log_density` and `domain()`.
         """
-        mean, error = self._potential.moments(Reference(law, self.domain))
+        mean, error = self._integral.moments(Reference(law, self.domain))
         theta = self.score.flat_theta
         value = (theta @ mean).reshape(self.shape) - self.log_normalizer.value
         slack = error + _DOT_ROUNDING * np.abs(mean)

@@ -14,7 +14,7 @@ from ..diffusion.targets import Target
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, real
 from .features import RandomFeatures
-from .potential import potential
+from .x_integral import x_integral
 
 # Feature values held at once: 64 MB.
 _CHUNK = 1 << 23
@@ -160,7 +160,7 @@ class RandomFeatureScore:
     def _on_line(self, x: FloatArray, t: float, derivative: int) -> FloatArray:
         flat = x.ravel()
         domain = (min(float(flat.min()), 0.0), max(float(flat.max()), 0.0))
-        values = potential(self.features, real("t", t), 0.0, domain).evaluate(
+        values = x_integral(self.features, real("t", t), 0.0, domain).evaluate(
             self.flat_theta, flat, derivative
         )
         return values.reshape(self.shape + x.shape)

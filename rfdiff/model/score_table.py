@@ -3,7 +3,7 @@
 At fixed t the score s_θ(·, t) is piecewise linear with kinks at κ_j(t), which do not depend on θ:
 they are sorted once per time for all training times, slopes and intercepts are prefix sums.
 
-Layout (plain arrays, ready for Numba kernels; `_kernels/table.py` has `locate` and `table_score`):
+Layout (plain arrays for `_kernels/score_table.py`, which has `locate` and `table_score`):
 
     times       (n_t,)
     kinks       (n_t, m)              sorted; ±∞ for features without a kink
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._kernels import table as kernels
+from .._kernels import score_table as kernels
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, finite_array, memory
 from .score import RandomFeatureScore

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ..diffusion.law_on_domain import Domain, parse_domain
 from ..loss.minibatches import Minibatches
 from ..model.features import RandomFeatures
-from ..model.potential import Potential, potential
+from ..model.x_integral import XIntegral, x_integral
 from ..numerics.quadrature import composite_gauss_legendre
 from ..numerics.special import geometric_sum
 from ..support.errors import ArgumentError
@@ -106,7 +106,7 @@ def kl_curvature(features: RandomFeatures, theta: ArrayLike, t: float, domain: D
     a, b = parse_domain(domain)
     if not np.isfinite([a, b]).all():
         raise ArgumentError("kl_curvature needs a bounded domain (a, b)")
-    statistics = potential(features, t, 0.5 * (a + b), (a, b))
+    statistics = x_integral(features, t, 0.5 * (a + b), (a, b))
     rules = [composite_gauss_legendre(8, np.linspace(a, b, k + 1)) for k in (_PANELS, _PANELS // 2)]
     fine, coarse = (_covariance(statistics, theta, x, w) for x, w in rules)
     return Estimate(fine, np.abs(fine - coarse))
@@ -163,7 +163,7 @@ def _both_in_modes(flow: GradientFlow, matrix: FloatArray) -> FloatArray:
 
 
 def _covariance(
-    statistics: Potential, theta: FloatArray, x: FloatArray, w: FloatArray
+    statistics: XIntegral, theta: FloatArray, x: FloatArray, w: FloatArray
 ) -> FloatArray:
     psi = statistics.evaluate(np.eye(theta.shape[1]), x)
     log_density = theta[0] @ psi

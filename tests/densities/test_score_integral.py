@@ -22,8 +22,8 @@ from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.kl import kl_divergence
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
-from rfdiff.model.potential import SmoothPotential
 from rfdiff.model.score import RandomFeatureScore
+from rfdiff.model.x_integral import SmoothIntegral
 from rfdiff.support.errors import ArgumentError
 
 
@@ -236,7 +236,7 @@ def test_bad_arguments_are_named():
         ScoreIntegralDensity(RandomFeatureScore(plane, np.zeros((2, 4))), T_EVAL, (-1, 1))
     smooth = draw_features("l1", 4, LogSigmaEmbedding(SDE), seed=0, activation="swish")
     with pytest.raises(ArgumentError, match="domain must be finite"):
-        SmoothPotential(smooth, T_EVAL, 0.0, (-np.inf, np.inf))
+        SmoothIntegral(smooth, T_EVAL, 0.0, (-np.inf, np.inf))
 
 
 @pytest.mark.parametrize("domain", [(-10.0, 10.0), (-3.0, 40.0), np.inf])

@@ -26,7 +26,7 @@ _DOT_FACTOR = 32.0
 
 @njit(cache=True)
 def _march(
-    theta, knots, jump_index, jump, anchor, value0, slope0, potential, score, slope, rounding
+    theta, knots, jump_index, jump, anchor, value0, slope0, integral, score, slope, rounding
 ):
     """Fill A and s at the knots, s′ between them, and the running rounding error of A.
 
@@ -46,7 +46,7 @@ def _march(
         g_error = _DOT_FACTOR * _ROUNDOFF * g0_size
         p_error = 0.0
         k = anchor
-        potential[k], score[k], rounding[k] = 0.0, s, 0.0
+        integral[k], score[k], rounding[k] = 0.0, s, 0.0
         while True:
             j = jump_index[k]
             if j >= 0:
@@ -64,7 +64,7 @@ def _march(
             s += g * h
             s_error += width * g_error + _ROUNDOFF * (abs(s) + 2.0 * width * abs(g))
             k += direction
-            potential[k], score[k], rounding[k] = p, s, p_error
+            integral[k], score[k], rounding[k] = p, s, p_error
 
 
 @njit(cache=True)
@@ -115,49 +115,49 @@ def _segment(width, p, s, g):
 
 
 @njit(cache=True)
-def _peak(knots, potential, score, slope):
+def _peak(knots, integral, score, slope):
     """Largest value of A over the knots and the vertices between them."""
-    top = potential[0]
+    top = integral[0]
     for k in range(len(knots) - 1):
-        top = max(top, potential[k + 1])
+        top = max(top, integral[k + 1])
         s, g = score[k], slope[k + 1]
         if g < 0.0 and s > 0.0 and score[k + 1] < 0.0:
-            top = max(top, potential[k] - 0.5 * s * s / g)
+            top = max(top, integral[k] - 0.5 * s * s / g)
     return top
 
 
 @njit(cache=True, parallel=True)
 def log_partitions(thetas, knots, jump_index, jump, anchor, value0, slope0, log_z, error, ends):
-    """Fill log ∫ exp A between the first and last knot for every row of `thetas` (n, m).
+    """Fill log ∫ exp A between the first and last knot for every θ of `thetas` (n, m).
 
     `error` (n,) is the rounding error of A where it counts; `ends` (n, 2, 3) receives (A, s, s′)
     at the first knot (slope to its left) and the last (slope to its right).
     """
     size = len(knots)
     for i in prange(len(thetas)):
-        potential, score = np.empty(size), np.empty(size)
+        integral, score = np.empty(size), np.empty(size)
         slope, rounding = np.empty(size + 1), np.empty(size)
         _march(
             thetas[i], knots, jump_index, jump, anchor, value0, slope0,
-            potential, score, slope, rounding,
+            integral, score, slope, rounding,
         )  # fmt: skip
-        top = _peak(knots, potential, score, slope)
+        top = _peak(knots, integral, score, slope)
         total = 0.0
         worst = 0.0
         for k in range(size):
-            if potential[k] - top > 0.5 * _NEGLIGIBLE:
+            if integral[k] - top > 0.5 * _NEGLIGIBLE:
                 worst = max(worst, rounding[k])
             # Each piece is expanded about its end nearer the anchor, from which the march came.
             if k > anchor:
                 width = knots[k] - knots[k - 1]
-                total += _segment(width, potential[k - 1] - top, score[k - 1], slope[k])
+                total += _segment(width, integral[k - 1] - top, score[k - 1], slope[k])
             elif k < anchor:
                 width = knots[k + 1] - knots[k]
-                total += _segment(width, potential[k + 1] - top, -score[k + 1], slope[k + 1])
+                total += _segment(width, integral[k + 1] - top, -score[k + 1], slope[k + 1])
         log_z[i] = top + math.log(total) if total > 0.0 else -np.inf
         error[i] = worst + 8.0 * _ROUNDOFF * (1.0 + abs(log_z[i]))
         for side, k in ((0, 0), (1, size - 1)):
-            ends[i, side, 0] = potential[k]
+            ends[i, side, 0] = integral[k]
             ends[i, side, 1] = score[k]
             ends[i, side, 2] = slope[k + side]
 
@@ -170,11 +170,11 @@ def evaluate(thetas, knots, jump_index, jump, anchor, value0, slope0, x, derivat
     """
     size = len(knots)
     for i in prange(len(thetas)):
-        potential, score = np.empty(size), np.empty(size)
+        integral, score = np.empty(size), np.empty(size)
         slope, rounding = np.empty(size + 1), np.empty(size)
         _march(
             thetas[i], knots, jump_index, jump, anchor, value0, slope0,
-            potential, score, slope, rounding,
+            integral, score, slope, rounding,
         )  # fmt: skip
         right = 0
         for q in range(len(x)):
@@ -184,7 +184,7 @@ def evaluate(thetas, knots, jump_index, jump, anchor, value0, slope0, x, derivat
             k = right if right <= anchor else right - 1
             u, g = x[q] - knots[k], slope[right]
             if derivative == 0:
-                out[i, q] = potential[k] + u * (score[k] + 0.5 * g * u)
+                out[i, q] = integral[k] + u * (score[k] + 0.5 * g * u)
             elif derivative == 1:
                 out[i, q] = score[k] + g * u
             else:
