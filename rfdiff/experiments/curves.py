@@ -12,6 +12,7 @@ from ..diffusion.targets import Target
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
+from ..numerics.curve_minimum import grid_minimum
 from ..runs.defaults import EVALUATION_TIME
 from ..runs.trained_flow import TrainedFlow
 from ..support.validation import FloatArray
@@ -76,28 +77,15 @@ class Minima:
         """Return the minima of positive curves (…, k) on an even grid of ln τ (k,).
 
         The vertex of the parabola through the lowest point of log curve and its two neighbours:
-        `TrainedFlow.early_stopping` finds it to six digits at ten times the cost.
+        `TrainedFlow.early_stopping` solves for more training times and finds it to six digits.
 
         >>> tau = np.logspace(0, 4, 41)
         >>> best = Minima.of(tau, np.exp(np.log(tau / 50.0) ** 2))
         >>> round(float(best.tau), 6), round(float(best.value), 6), bool(best.interior)
         (50.0, 1.0, True)
         """
-        log_tau, log_curves = np.log(tau), np.log(curves)
-        lowest = np.argmin(log_curves, axis=-1)
-        centre = np.clip(lowest, 1, len(tau) - 2)
-        before, at, after = (
-            np.take_along_axis(log_curves, (centre + k)[..., None], axis=-1)[..., 0]
-            for k in (-1, 0, 1)
-        )
-        interior = lowest == centre
-        bend = before - 2.0 * at + after
-        usable = interior & (bend > 0)
-        shift = np.zeros(lowest.shape)
-        np.divide(0.5 * (before - after), bend, out=shift, where=usable)
-        value = np.where(usable, at - 0.25 * (before - after) * shift, log_curves.min(axis=-1))
-        step = log_tau[1] - log_tau[0]
-        return cls(np.exp(log_tau[lowest] + shift * step), np.exp(value), interior)
+        found = grid_minimum(np.log(tau), np.log(curves))
+        return cls(np.exp(found.x), np.exp(found.value), found.interior)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike
 
 from ..loss.quadratic import QuadraticLoss
 from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
 from ..support.validation import FloatArray, training_times
+from ..training.early_stopping import early_stopping
 from ..training.gradient_flow import GradientFlow
 from .exponents import PowerLaw, fit_power_law
 
@@ -94,7 +96,7 @@ class GapOnset:
     Attributes:
         gap: τ at which the share of the sampling gap in the population loss's excess passes the
             threshold; infinite if never.
-        population: τ at which the population loss is lowest along the grid, its first rise.
+        population: τ within the grid at which the population loss is lowest, its first rise.
         modes: for each mode of the sample, eigenvalues descending, the first τ from which it
             lowers the training loss while raising the population's; infinite if never.
     """
@@ -125,7 +127,11 @@ def gap_onset(
     ideal = GradientFlow(population, flow.theta0)
     # Differences of losses, not losses: nothing cancels near the minimum.
     best = ideal.theta(np.inf)
-    gap, excess = (population.difference(theta, other) for other in (ideal.theta(grid), best))
+
+    def excess_loss(tau: FloatArray) -> Estimate:
+        return Estimate(population.difference(flow.theta(tau), best))
+
+    gap, excess = population.difference(theta, ideal.theta(grid)), excess_loss(grid).value
     share = np.divide(gap, excess, out=np.zeros_like(excess), where=excess > 0)
     towards = flow.in_modes(population.gradient(theta))
     moving = flow.in_modes(flow.quadratic.gradient(theta))
@@ -138,6 +144,6 @@ def gap_onset(
     passed = np.flatnonzero(share > threshold)
     return GapOnset(
         float(grid[passed[0]]) if len(passed) else np.inf,
-        float(grid[int(np.argmin(excess))]),
+        early_stopping(excess_loss, grid, "population loss").tau,
         modes,
     )

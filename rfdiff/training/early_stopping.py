@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..numerics.curve_minimum import zoom
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, training_times
 
-# ln τ is found to this accuracy; the minimum's value is then exact to its square.
-_LOG_TAU_TOLERANCE = 1e-6
+# Points of ln τ this close determine a parabola whose vertex is the minimum to about 1e-6.
+_LOG_TAU_SPACING = 1e-3
 # Late in training, where θ is large, a loss is known to no more than this share of itself.
 _ROUNDING = 1e-10
-# Points a zoom: curves are computed for many τ at once at little more than the cost of one.
-_ZOOM_POINTS = 17
 
 
 @dataclass(frozen=True)
@@ -73,19 +72,14 @@ def early_stopping(
 
 
 def _refine(curve: Callable[[FloatArray], Estimate], grid: FloatArray, best: int) -> float:
-    """Zoom in on the minimum between the grid neighbours of `best`, in ln τ where that exists."""
+    """Return the minimum between the grid neighbours of `best`, in ln τ where that exists."""
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     if np.isinf(high):
         high = grid[best]
     if high <= low:
         return float(grid[best])
-    logarithmic = low > 0.0
-    a, b = (np.log(low), np.log(high)) if logarithmic else (low, high)
-    tolerance = _LOG_TAU_TOLERANCE * (1.0 if logarithmic else high)
-    while True:
-        points = np.linspace(a, b, _ZOOM_POINTS)
-        tau = np.exp(points) if logarithmic else points
-        k = int(np.argmin(curve(tau).value))
-        a, b = points[max(k - 1, 0)], points[min(k + 1, _ZOOM_POINTS - 1)]
-        if b - a <= tolerance:
-            return float(tau[k])
+    if low > 0.0:
+        ends = float(np.log(low)), float(np.log(high))
+        return float(np.exp(zoom(lambda x: curve(np.exp(x)).value, *ends, _LOG_TAU_SPACING)))
+    spacing = _LOG_TAU_SPACING * float(high)
+    return zoom(lambda x: curve(x).value, float(low), float(high), spacing)
