@@ -1,4 +1,4 @@
-"""Options that commands share, named after the Python arguments.
+"""Options that commands share; those of a training are made from the table of its arguments.
 
 Only declared here, without importing what they set, so that `rfdiff --help` is quick; `problem`
 turns them into the arguments of `rfdiff.train_exact`, which checks them.
@@ -6,25 +6,14 @@ turns them into the arguments of `rfdiff.train_exact`, which checks them.
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from ..support.argument import Argument
+from ..support.arguments import ARGUMENTS
 from ..support.errors import ArgumentError
 from ..support.ranges import GRAMMAR, parse_numbers
 from ..support.validation import FloatArray
-
-# The options that describe each target and each process, and the arguments they set.
-TARGET_OPTIONS = {
-    "bimodal": {"mu": "mu", "weights": "weights", "std": "std"},
-    "raised-cosine": {"centre": "centre", "half_width": "half_width"},
-    "beta": {"shape": "shape", "support": "interval"},
-    "smooth-bump": {"centre": "centre", "half_width": "half_width"},
-}
-SDE_OPTIONS = {
-    "ve": {"sigma": "sigma", "T": "T"},
-    "vp": {"beta_min": "beta_min", "beta_max": "beta_max", "T": "T"},
-    "subvp": {"beta_min": "beta_min", "beta_max": "beta_max", "T": "T"},
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -103,83 +92,63 @@ def domain(text: str) -> float | tuple[float, float]:
 def add_law_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is learned: a target's sample, or a data file."""
     group = parser.add_argument_group("what is learned")
-    group.add_argument(
-        "--target", choices=tuple(TARGET_OPTIONS), help="law of the data (default: bimodal)"
-    )
-    group.add_argument("--mu", type=number, help="bimodal: modes at -MU and MU (default: 3)")
-    group.add_argument(
-        "--weights", type=pair("weights"), metavar="Q1,Q2", help="bimodal: weights of the modes"
-    )
-    group.add_argument("--std", type=number, help="bimodal: width of each mode (default: 1)")
-    group.add_argument(
-        "--centre", type=number, help="raised-cosine, smooth-bump: middle of the support"
-    )
-    group.add_argument(
-        "--half-width", type=number, help="raised-cosine, smooth-bump: half the support's length"
-    )
-    group.add_argument(
-        "--shape", type=pair("shape"), metavar="A,B", help="beta: its exponents, at least 2"
-    )
-    group.add_argument("--support", type=pair("support"), metavar="A,B", help="beta: the interval")
-    group.add_argument("--n", type=integer, help="number of training points (default: 1000)")
-    group.add_argument(
-        "--data",
-        metavar="FILE",
-        help="learn a data file instead: .csv, .txt or .npy, or old_faithful or galaxies",
-    )
-    group.add_argument(
-        "--column", metavar="NAME", help="column of the file, by name or number counted from 0"
-    )
-    group.add_argument(
-        "--held-out", type=number, metavar="SHARE", help="share of the points kept for testing"
-    )
-    group.add_argument(
-        "--no-standardise",
-        action="store_true",
-        help="train on the file's numbers as they are, not shifted and scaled to unit variance",
-    )
-    group.add_argument("--seed", type=integer, help="seed of every random draw (default: 0)")
+    for argument in ARGUMENTS.values():
+        if argument.group == "law":
+            add_argument(group, argument)
+        if argument.name == "data":
+            group.add_argument(
+                "--column",
+                metavar="NAME",
+                help="column of the file, by name or number counted from 0",
+            )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the process, the features and the loss."""
     group = parser.add_argument_group("process, features and loss")
-    group.add_argument("--sde", choices=tuple(SDE_OPTIONS), help="forward process (default: ve)")
-    group.add_argument("--sigma", type=number, help="ve: g = SIGMA^t (default: 25)")
-    group.add_argument("--beta-min", type=number, help="vp, subvp: beta at t = 0 (default: 0.1)")
-    group.add_argument("--beta-max", type=number, help="vp, subvp: beta at t = T (default: 20)")
-    group.add_argument("--T", type=number, help="end of the forward process (default: 1)")
-    group.add_argument("--m", type=integer, help="number of random features (default: 512)")
-    group.add_argument("--features", metavar="LAW", help="l1 (default), gaussian or torch")
+    for argument in ARGUMENTS.values():
+        if argument.group == "model":
+            add_argument(group, argument)
+
+
+def add_argument(group: argparse._ArgumentGroup, argument: Argument) -> None:
+    """Add an argument of a training as an option; one that is not given is None.
+
+    A flag that is off by default is switched on by --NAME, any other one off by --no-NAME.
+    """
+    if argument.kind == "flag":
+        on = argument.default is False
+        group.add_argument(
+            argument.option if on else argument.option.replace("--", "--no-", 1),
+            dest=argument.name,
+            action="store_const",
+            const=on,
+            help=argument.described(),
+        )
+        return
     group.add_argument(
-        "--embedding", metavar="NAME", help="of time: log-sigma (default), fourier or affine"
-    )
-    group.add_argument("--activation", metavar="NAME", help="relu (default), swish, erf or tanh")
-    group.add_argument(
-        "--precondition", action="store_true", help="divide the model's output by sigma_t"
-    )
-    group.add_argument(
-        "--weighting", metavar="NAME", help="variance (default), inverse-norm or likelihood"
-    )
-    group.add_argument("--t-min", type=number, help="smallest time of the loss (default: 1e-3)")
-    group.add_argument("--n-times", type=integer, help="nodes of the time rule (default: 128)")
-    group.add_argument(
-        "--noise-samples",
-        type=integer,
-        metavar="K",
-        help="train on K fixed noise draws a datum instead of the exact expectation",
-    )
-    group.add_argument(
-        "--population", action="store_true", help="train on the target itself, not on a sample"
+        argument.option,
+        type=_CONVERTERS.get(argument.kind, lambda name: str)(argument.name),
+        metavar=argument.metavar,
+        help=argument.described(),
     )
 
 
-def add_tau_option(parser: argparse.ArgumentParser, default: str = "1e0:1e10:201log") -> None:
-    """Add the training times; `default` says what stands for them."""
+_CONVERTERS: Mapping[str, Callable[[str], Callable[[str], Any]]] = {
+    "integer": lambda name: integer,
+    "number": lambda name: number,
+    "pair": pair,
+    "times": numbers,
+}
+
+
+def add_tau_option(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add the training times; `default` says what stands for them, if not the usual ones."""
+    tau = ARGUMENTS["tau"]
     parser.add_argument(
-        "--tau",
-        type=numbers("tau"),
-        help=f"training times: {GRAMMAR}; inf allowed (default: {default})",
+        tau.option,
+        type=numbers(tau.name),
+        help=f"{tau.help}: {GRAMMAR}; inf allowed (default: {default or tau.usual})",
     )
 
 
@@ -187,7 +156,9 @@ def add_density_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGr
     """Add how the learned density is evaluated; return the group, for a command's own."""
     group = parser.add_argument_group("learned density")
     group.add_argument(
-        "--method", metavar="NAME", help="sense of the density (default: score-integral)"
+        "--method",
+        metavar="NAME",
+        help="definition of the learned density (default: score-integral)",
     )
     group.add_argument(
         "--eval-time",
