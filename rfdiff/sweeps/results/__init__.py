@@ -1,0 +1,1 @@
+"""What comes out: files, trends and the state of a sweep."""
