@@ -1,19 +1,15 @@
-"""Every mistake of the user's: one exception in Python, one line and status 2 in the shell.
-
-Both name the argument, the value and the rule, before any work, and nothing is written.
-"""
+"""Mistakes in what a run is given: one exception naming the argument, the value and the rule."""
 
 import numpy as np
 import pytest
 
 import rfdiff
 from rfdiff import train_exact
-from rfdiff.cli import main
-from rfdiff.support.errors import ArgumentError, DataFileError, MemoryLimitError
+from rfdiff.support.errors import ArgumentError, MemoryLimitError
 
 EMBEDDING = rfdiff.AffineEmbedding()
 
-PYTHON = {
+CASES = {
     "shape of data": (lambda: train_exact(data=np.zeros((2, 2, 2))), r"data must have shape"),
     "two-dimensional data": (
         lambda: train_exact(data=np.zeros((4, 2))),
@@ -39,8 +35,6 @@ PYTHON = {
     "empty data": (lambda: train_exact(data=[]), r"data must not be empty, got shape \(0,\)"),
     "text as data": (lambda: train_exact(data=["a"]), "data must be an array of real numbers"),
     "equal data": (lambda: train_exact(data=[2.0, 2.0]), "data must not all be equal"),
-    "sigma": (lambda: rfdiff.VESDE(-1.0), "sigma must be greater than 1, got -1"),
-    "beta": (lambda: rfdiff.VPSDE(beta_min=0.0), "beta_min must be positive, got 0"),
     "t below t_min": (
         lambda: train_exact(1.0, n=4, m=4).kl(t=0.0), "t must be between 0.001 and 1, got 0"
     ),
@@ -75,6 +69,14 @@ PYTHON = {
         lambda: train_exact(data=[1.0, 2.0], held_out=1.0), "held_out must be between 0 and 0.9"
     ),
     "held_out of a target": (lambda: train_exact(held_out=0.2), "held_out needs data"),
+    "standardise of a target": (
+        lambda: train_exact(standardise=True), "standardise must not be set with a known target"
+    ),
+    "population that is no flag": (
+        lambda: train_exact(population="no"), "population must be true or false, got 'no'"
+    ),
+    "n with text": (lambda: train_exact(n="10"), "n must be an integer, got '10'"),
+    "t_min with text": (lambda: train_exact(t_min="1"), "t_min must be a real number, got '1'"),
     "population of data": (
         lambda: train_exact(data=[1.0, 2.0], population=True), "population training uses the target"
     ),
@@ -90,127 +92,10 @@ PYTHON = {
     "memory for data": (lambda: train_exact(n=10**13), "the training data needs about .* GiB"),
 }  # fmt: skip
 
-SHELL = {
-    "unknown command": (["trian"], "invalid choice: 'trian'"),
-    "no command": ([], "COMMAND"),
-    "unknown option": (["train", "--tua", "1"], "unrecognized arguments: --tua"),
-    "abbreviated option": (["train", "--weight", "variance"], "unrecognized arguments: --weight"),
-    "missing value": (["train", "--tau"], "argument --tau: expected one argument"),
-    "sigma": (["train", "--sigma", "-1"], "sigma must be greater than 1, got -1"),
-    "text as sigma": (["train", "--sigma", "big"], "argument --sigma: must be a number, got 'big'"),
-    "beta": (["train", "--sde", "vp", "--beta-min", "0"], "beta_min must be positive, got 0"),
-    "sigma of vp": (["train", "--sde", "vp", "--sigma", "2"], "sigma belongs to --sde ve"),
-    "std": (["train", "--std", "0"], "std must be positive, got 0"),
-    "weights": (["train", "--weights", "0.5,0.6"], "weights must be non-negative and sum to 1"),
-    "one weight": (["train", "--weights", "0.5"], "argument --weights: must be A,B, got '0.5'"),
-    "half width": (
-        ["train", "--target", "smooth-bump", "--half-width", "-2"],
-        "half_width must be",
-    ),
-    "mu of a bump": (
-        ["train", "--target", "smooth-bump", "--mu", "2"],
-        "mu belongs to --target bim",
-    ),
-    "exponents": (["train", "--target", "beta", "--shape", "1,3"], "a must be at least 2"),
-    "eval-time": (["train", "--eval-time", "2"], "t must be between 0.001 and 1, got 2"),
-    "t-min": (["train", "--t-min", "2"], "t_min must be below T = 1, got 2"),
-    "T": (["train", "--T", "-1"], "T must be positive, got -1"),
-    "negative tau": (["train", "--tau", "-3"], "tau must be at least 0 and not NaN, got -3"),
-    "tau that is no number": (["train", "--tau", "soon"], "argument --tau: tau must be a number"),
-    "reversed tau": (["train", "--tau", "1e3:1:5log"], "START < STOP"),
-    "target": (["train", "--target", "trimodal"], "argument --target: invalid choice"),
-    "sde": (["train", "--sde", "ou"], "argument --sde: invalid choice: 'ou'"),
-    "features": (["train", "--features", "L1"], "features must be one of 'l1'"),
-    "embedding": (["train", "--embedding", "sine"], "embedding must be one of 'log-sigma'"),
-    "activation": (["train", "--activation", "gelu"], "activation must be one of 'relu'"),
-    "weighting": (["train", "--weighting", "flat"], "weighting must be one of 'variance'"),
-    "method": (["train", "--method", "magic"], "method must be one of 'score-integral'"),
-    "against": (["train", "--against", "p1"], "against must be one of 'p0', 'pt', got 'p1'"),
-    "m": (["train", "--m", "0"], "m must be at least 1, got 0"),
-    "fractional m": (["train", "--m", "2.5"], "argument --m: must be an integer, got '2.5'"),
-    "n": (["train", "--n", "0"], "n must be at least 1, got 0"),
-    "n-times": (["train", "--n-times", "0"], "n_times must be at least 1, got 0"),
-    "noise-samples": (["train", "--noise-samples", "0"], "noise_samples must be at least 1, got 0"),
-    "seed": (["train", "--seed", "-1"], "seed must be a non-negative integer, got -1"),
-    "held-out of a target": (["train", "--held-out", "0.2"], "held_out needs data"),
-    "domain": (["train", "--domain", "3,2"], "domain must be a pair (a, b) with a < b"),
-    "column without data": (["train", "--column", "x"], "column needs --data FILE"),
-    "memory": (["train", "--m", "1000000000"], "training needs about"),
-    "memory for data": (["train", "--n", "10000000000000"], "the training data needs about"),
-}
 
-FILES = {
-    "missing file": (None, "eruptions", "no such file"),
-    "missing column": ("a,b\n1,2\n", "c", "bad.csv: no column 'c'; the file has 'a', 'b'"),
-    "text in a number column": (
-        "a,b\n1,2\n3,four\n", "b", "bad.csv, column 'b', row 2 (line 3): 'four' is not a number"
-    ),
-    "NaN": ("a,b\n1,2\n3,nan\n", "b", "bad.csv, column 'b', row 2 (line 3): nan is not finite"),
-    "infinity": ("a,b\n1,inf\n", "b", "bad.csv, column 'b', row 1 (line 2): inf is not finite"),
-    "ragged rows": ("a,b\n1,2\n3\n", "a", "bad.csv, row 2 (line 3): has 1 columns, expected 2"),
-    "empty file": ("", None, "bad.csv: holds no data"),
-    "header alone": ("a,b\n", "a", "bad.csv: holds no data"),
-    "several columns": ("a,b\n1,2\n", None, "bad.csv: choose a column: the file has 'a', 'b'"),
-}  # fmt: skip
-
-
-def refused(capsys, tmp_path, arguments):
-    """Return the one line of a command that is refused and writes nothing."""
-    before = sorted(tmp_path.rglob("*"))
-    out = tmp_path / "new" / "out"
-    status = main([*arguments, *(["--out", str(out)] if arguments[:1] == ["train"] else [])])
-    captured = capsys.readouterr()
-    assert status == 2 and captured.out == ""
-    assert captured.err.count("\n") == 1 and captured.err.startswith("rfdiff")
-    assert "Traceback" not in captured.err
-    assert sorted(tmp_path.rglob("*")) == before
-    return captured.err
-
-
-@pytest.mark.parametrize("case", PYTHON)
-def test_python(case):
-    call, message = PYTHON[case]
+@pytest.mark.parametrize("case", CASES)
+def test_mistakes(case):
+    call, message = CASES[case]
     error = MemoryLimitError if case.startswith("memory") else ArgumentError
     with pytest.raises(error, match=message):
         call()
-
-
-@pytest.mark.parametrize("case", SHELL)
-def test_shell(capsys, tmp_path, case):
-    arguments, message = SHELL[case]
-    if arguments[:1] == ["train"]:
-        for option, value in (("--n", "20"), ("--m", "8"), ("--n-times", "8")):
-            arguments = arguments if option in arguments else [*arguments, option, value]
-    assert message in refused(capsys, tmp_path, arguments)
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_files(capsys, tmp_path, case):
-    text, column, message = FILES[case]
-    path = tmp_path / "bad.csv"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(DataFileError) as caught:
-        rfdiff.load_data(path, column)
-    assert message in str(caught.value)
-    options = [] if column is None else ["--column", column]
-    assert message in refused(capsys, tmp_path, ["train", "--data", str(path), *options])
-
-
-def test_data_of_two_dimensions_in_the_shell(capsys, tmp_path):
-    np.save(tmp_path / "plane.npy", np.zeros((4, 2)))
-    line = refused(capsys, tmp_path, ["train", "--data", str(tmp_path / "plane.npy")])
-    assert "data must be one-dimensional" in line
-    (tmp_path / "equal.txt").write_text("2\n2\n")
-    line = refused(capsys, tmp_path, ["train", "--data", str(tmp_path / "equal.txt")])
-    assert "data must not all be equal" in line
-
-
-def test_a_folder_that_cannot_be_made(capsys, tmp_path):
-    (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        status = main(["train", "--n", "20", "--m", "8", "--out", str(path)])
-        captured = capsys.readouterr()
-        assert (status, captured.out) == (2, "")
-        assert captured.err.count("\n") == 1 and "out must be a folder" in captured.err
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]

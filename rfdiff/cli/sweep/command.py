@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...support.errors import ArgumentError
-from ...sweeps.points.axes import nearest
+from ...support.validation import nearest
 from .. import options
 from . import plot as sweep_plot
 
@@ -74,11 +74,9 @@ def _add_run(actions: Any) -> None:
     parser.add_argument("--out", metavar="STORE.db", required=True, help="the store")
     grid = parser.add_argument_group("grid")
     for known in AXES.values():
-        default = "none" if known.default is None else known.default
         grid.add_argument(
-            known.option, metavar="VALUES", dest=f"axis_{known.name}",
-            help=f"{known.help} (default: {default})",
-        )  # fmt: skip
+            known.option, metavar="VALUES", dest=f"axis_{known.name}", help=known.help
+        )
     grid.add_argument("--seeds", metavar="N", dest="axis_seeds", help="10 seeds 0 … 9, or a list")
     grid.add_argument(
         "--zip", metavar="AXES", action="append", default=[], dest="zipped",

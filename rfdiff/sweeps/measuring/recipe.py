@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...support.errors import ArgumentError
 from ...support.ranges import parse_numbers
-from ...support.validation import FloatArray, one_of, positive, training_times
-from ..points.axes import nearest
+from ...support.validation import FloatArray, nearest, one_of, positive, training_times
 from ..points.identity import canonical_json
 
 OBSERVABLES: Mapping[str, str] = MappingProxyType(

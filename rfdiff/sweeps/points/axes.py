@@ -1,35 +1,26 @@
-"""The axes of a sweep: every argument of `train_exact` that a point may set.
+"""The axes of a sweep, made from the table of a training's arguments: what a point may set.
 
 An axis knows its default, how its values are checked and written in a shell, and for which points
 it means anything: `sigma` says nothing about a VP process. There it is None, so that points that
 differ only in meaningless values are one point.
 """
 
-import difflib
-from collections.abc import Callable, Collection, Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from ...support.argument import Argument
+from ...support.arguments import ARGUMENTS
 from ...support.errors import ArgumentError
-from ...support.random import check_seed
 from ...support.ranges import parse_numbers
-from ...support.validation import count, one_of, positive, real
+from ...support.validation import nearest
 from .identity import Point, Value
 
-# Repeated here, and held equal by a test, because the modules that own them take long to import.
-SDES = ("ve", "vp", "subvp")
-FEATURE_LAWS = ("l1", "gaussian", "torch")
-EMBEDDINGS = ("log-sigma", "fourier", "affine")
-ACTIVATIONS = ("relu", "swish", "erf", "tanh")
-WEIGHTINGS = ("variance", "inverse-norm", "likelihood")
-TARGETS = ("bimodal", "raised-cosine", "beta", "smooth-bump")
-
-
-def _always(point: Point) -> bool:
-    return True
+_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 @dataclass(frozen=True)
@@ -37,27 +28,47 @@ class Axis:
     """One axis.
 
     Attributes:
-        name: the argument's name.
-        default: the value of points that do not set it.
-        kind: "integer", "real", "name" or "flag": how values are written and stored.
-        rule: checks one value and returns it, converted; raises ArgumentError.
-        help: one line for the command line.
-        applies: whether the axis means anything for a point.
-        optional: whether None is a value ("none" in a shell).
+        argument: what the table says of it, in its form as an axis.
+        meaning: turns a value of the axis into the argument's.
     """
 
-    name: str
-    default: Value
-    kind: str
-    rule: Callable[[str, Any], Any]
-    help: str
-    applies: Callable[[Point], bool] = _always
-    optional: bool = False
+    argument: Argument
+    meaning: Callable[[Any], Any]
+
+    @property
+    def name(self) -> str:
+        """The argument's name."""
+        return self.argument.name
+
+    @property
+    def default(self) -> Value:
+        """The value of points that do not set it."""
+        default: Value = self.argument.default
+        return default
+
+    @property
+    def optional(self) -> bool:
+        """Whether None is a value ("none" in a shell)."""
+        return self.default is None
 
     @property
     def option(self) -> str:
         """The option of the command line."""
-        return "--" + self.name.replace("_", "-")
+        return self.argument.option
+
+    @property
+    def help(self) -> str:
+        """One line for the command line."""
+        text = self.argument.described()
+        if self.optional or self.argument.kind == "flag":
+            return f"{text} (default: {str(self.default).lower()})"
+        return text
+
+    def applies(self, point: Point) -> bool:
+        """Return whether the axis means anything for a point."""
+        owner, unless = self.argument.of, self.argument.unless
+        owned = owner is None or owner.owns(point[owner.argument])
+        return owned and not (unless is not None and point[unless])
 
     def check(self, value: Any) -> Value:
         """Return one value, converted to the plain type of this axis."""
@@ -65,11 +76,10 @@ class Axis:
             value = value.item()
         if value is None and self.optional:
             return None
-        if self.kind == "real":
-            if isinstance(value, bool | str):
-                raise ArgumentError(f"{self.name} must be a real number, got {value!r}")
-            return float(self.rule(self.name, value)) + 0.0
-        return self.rule(self.name, value)
+        assert self.argument.check is not None, f"the axis {self.name} has a check"
+        checked: Value = self.argument.check(self.name, value)
+        # One zero: −0 would be another point.
+        return checked + 0.0 if isinstance(checked, float) else checked
 
     def parse(self, text: str) -> list[Value]:
         """Return the values written in a shell: a comma list, or ranges for numbers.
@@ -101,16 +111,13 @@ class Axis:
     def _parse_item(self, item: str) -> list[Value]:
         if self.optional and item.lower() == "none":
             return [None]
-        if self.kind == "name":
-            return [item]
-        if self.kind == "flag":
+        if self.argument.kind == "flag":
             return [_FLAGS.get(item.lower(), item)]
-        if self.kind == "integer":
+        if self.argument.kind == "integer":
             return _integers(self.name, item)
-        return [float(value) for value in np.atleast_1d(parse_numbers(self.name, item))]
-
-
-_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
+        if self.argument.kind == "number":
+            return [float(value) for value in np.atleast_1d(parse_numbers(self.name, item))]
+        return [item]
 
 
 def _integers(name: str, item: str) -> list[Value]:
@@ -125,88 +132,13 @@ def _integers(name: str, item: str) -> list[Value]:
     return [int(item) if digits else int(numbers[0])]
 
 
-def _choice(choices: Collection[str]) -> Callable[[str, Any], Value]:
-    def rule(name: str, value: Any) -> Value:
-        if isinstance(value, str) and value not in choices:
-            listed = ", ".join(choices)
-            raise ArgumentError(
-                f"{name} must be one of {listed}, got {value!r}{nearest(value, choices)}"
-            )
-        return one_of(name, value, choices)
-
-    return rule
-
-
-def _flag(name: str, value: Any) -> Value:
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{name} must be true or false, got {value!r}")
-    return value
-
-
-def _first_weight(name: str, value: Any) -> Value:
-    """Return q₁ in (0, 1)."""
-    weight = real(name, value)
-    if not 0 < weight < 1:
-        raise ArgumentError(f"{name} must be between 0 and 1 (the first mode's), got {weight:g}")
-    return weight
-
-
-def _at_least(minimum: int) -> Callable[[str, Any], Value]:
-    return lambda name, value: count(name, value, minimum)
-
-
-def _is(axis: str, *values: Value) -> Callable[[Point], bool]:
-    return lambda point: point[axis] in values
-
-
-def _on_a_sample(point: Point) -> bool:
-    return not point["population"]
-
-
-_BETA = _is("sde", "vp", "subvp")
-
-# In the order in which rows are sorted and columns written; seeds vary fastest.
-_TABLE = (
-    Axis("target", "bimodal", "name", _choice(TARGETS), "law of the data"),
-    Axis("mu", 3.0, "real", real, "modes at ±mu (bimodal)", _is("target", "bimodal")),
-    Axis("weights", 0.5, "real", _first_weight, "weight of −mu", _is("target", "bimodal")),
-    Axis("std", 1.0, "real", positive, "std of each mode", _is("target", "bimodal")),
-    Axis(
-        "half_width",
-        3.0,
-        "real",
-        positive,
-        "half width of the support (compact targets)",
-        _is("target", *TARGETS[1:]),
-    ),
-    Axis("population", False, "flag", _flag, "train on the law itself"),
-    Axis("n", 1000, "integer", count, "number of data", _on_a_sample),
-    Axis("m", 512, "integer", count, "number of features"),
-    Axis("sde", "ve", "name", _choice(SDES), "forward process"),
-    Axis("sigma", 25.0, "real", positive, "sigma of ve", _is("sde", "ve")),
-    Axis("beta_min", 0.1, "real", positive, "beta at t = 0 of vp, subvp", _BETA),
-    Axis("beta_max", 20.0, "real", positive, "beta at t = T of vp, subvp", _BETA),
-    Axis("T", 1.0, "real", positive, "end of the forward process"),
-    Axis("features", "l1", "name", _choice(FEATURE_LAWS), "feature law"),
-    Axis("embedding", "log-sigma", "name", _choice(EMBEDDINGS), "time embedding"),
-    Axis("activation", "relu", "name", _choice(ACTIVATIONS), "activation"),
-    Axis("precondition", False, "flag", _flag, "divide the output by sigma_t"),
-    Axis("weighting", "variance", "name", _choice(WEIGHTINGS), "weighting lambda(t)"),
-    Axis("t_min", 1e-3, "real", positive, "smallest time of the loss"),
-    Axis("n_times", 128, "integer", _at_least(2), "nodes of the time rule"),
-    Axis(
-        "noise_samples",
-        None,
-        "integer",
-        count,
-        "noise draws per datum; none: exact",
-        _on_a_sample,
-        optional=True,
-    ),
-    Axis("seed", 0, "integer", check_seed, "seed of data, features and noise"),
+AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        name: Axis(argument.as_axis(), argument.axis.meaning)
+        for name, argument in ARGUMENTS.items()
+        if argument.axis is not None
+    }
 )
-
-AXES: Mapping[str, Axis] = MappingProxyType({axis.name: axis for axis in _TABLE})
 
 
 def axis(name: str) -> Axis:
@@ -223,8 +155,13 @@ def axis(name: str) -> Axis:
     return AXES[plain]
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return " (did you mean …?)" for the known name closest to `name`, or nothing."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
+def read_point(text: str) -> dict[str, Value]:
+    """Return a point from its JSON; axes that are younger than it are as by default.
+
+    >>> AXES["mu"].default, read_point('{"target": "bimodal", "population": false}')["mu"]
+    (3.0, 3.0)
+    """
+    stored: dict[str, Value] = json.loads(text)
+    younger = {name: known.default for name, known in AXES.items() if name not in stored}
+    point = stored | younger
+    return point | {name: None for name in younger if not AXES[name].applies(point)}

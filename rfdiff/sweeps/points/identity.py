@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...support.arguments import ARGUMENTS
 from ...support.errors import ArgumentError
 
 Value = None | bool | int | float | str
@@ -18,6 +19,16 @@ Point = Mapping[str, Any]
 
 # Part of every identity. Raised whenever the meaning of a point changes, and only then.
 POINT_SCHEMA = 1
+
+# What a point of schema 1 names wherever it applies. An axis that the table of arguments gains
+# later is named only where it is not as by default: points of older stores stay what they are.
+NAMED_ALWAYS = frozenset(
+    {
+        "target", "mu", "weights", "std", "half_width", "population", "n", "m", "sde", "sigma",
+        "beta_min", "beta_max", "T", "features", "embedding", "activation", "precondition",
+        "weighting", "t_min", "n_times", "noise_samples", "seed",
+    }
+)  # fmt: skip
 
 
 def canonical_json(value: object) -> str:
@@ -55,16 +66,24 @@ def _plain(value: object, path: tuple[object, ...]) -> object:
 def point_id(point: Point) -> str:
     """Return the identity of a point: 64 hexadecimal digits.
 
-    Axes that do not apply to the point (value None) are left out.
+    Axes that do not apply to the point (value None) are left out, and so are younger axes (not in
+    `NAMED_ALWAYS`) at their default.
 
     >>> point_id({"n": 100, "m": 256})[:12]
     '8934bcf8cbf0'
     >>> point_id({"m": 256, "n": 100, "sigma": None}) == point_id({"n": 100, "m": 256})
     True
     """
-    content = {name: value for name, value in point.items() if value is not None}
+    content = {name: value for name, value in point.items() if _is_named(name, value)}
     text = canonical_json({"schema": POINT_SCHEMA, "point": content})
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _is_named(name: str, value: Value) -> bool:
+    """Return whether a value is part of a point's identity."""
+    if value is None or name in NAMED_ALWAYS or name not in ARGUMENTS:
+        return value is not None
+    return bool(value != ARGUMENTS[name].as_axis().default)
 
 
 def grid_id(ids: Iterable[str]) -> str:

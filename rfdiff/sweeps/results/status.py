@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..store import database
 from ..points.axes import AXES
 from ..points.grid import brief, sort_key
 from ..points.identity import Point
 from ..points.schedule import cost
+from ..store import database
 from ..store.store import Failure, Store
 
 

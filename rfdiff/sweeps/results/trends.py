@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...support.errors import ArgumentError
-from ...theory.exponents import PowerLaw, fit_power_law
 from ...support.validation import FloatArray
+from ...theory.exponents import PowerLaw, fit_power_law
 from ..points.axes import axis
 from ..points.identity import Point, Value
 from ..store.table import Table

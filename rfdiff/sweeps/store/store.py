@@ -19,6 +19,7 @@ from ..._version import __version__
 from ...support.errors import StoreError
 from ..measuring.recipe import Recipe
 from ..measuring.result import Packed
+from ..points.axes import read_point
 from ..points.grid import GridRow
 from ..points.identity import POINT_SCHEMA, Point, Value, canonical_json, point_id
 from . import database
@@ -163,7 +164,7 @@ class Store:
             rows = self.connection.execute(
                 "SELECT id, point, claim IS NOT NULL FROM points WHERE state = 'pending'"
             )
-            return [Pending(i, json.loads(point), bool(claim)) for i, point, claim in rows]
+            return [Pending(i, read_point(point), bool(claim)) for i, point, claim in rows]
 
     def claim(self, identity: str, owner: str, *, take_over: bool = False) -> str:
         """Mark a pending point as taken in hand by `owner`.
@@ -242,7 +243,7 @@ class Store:
             rows = self.connection.execute(
                 "SELECT id, point, attempts, seconds, error FROM points WHERE state = 'failed'"
             )
-            return [Failure(i, json.loads(point), *rest) for i, point, *rest in rows]
+            return [Failure(i, read_point(point), *rest) for i, point, *rest in rows]
 
     def retry(self) -> int:
         """Set all failed points to pending; return how many there were."""
@@ -263,7 +264,7 @@ class Store:
                 digest, attempts, seconds, timings, finished, provenance = rest
                 yield Row(
                     identity,
-                    json.loads(point),
+                    read_point(point),
                     Packed(names, curves, scalars),
                     digest,
                     attempts,
