@@ -26,7 +26,7 @@ class Along:
         kl_tau: training times of the reverse-SDE KL, (k,).
         kl: KL(p_t‖p^{SDE}_{t,θ}) there, with its error.
         bound_there: the bound at `kl_tau`.
-        score_integral: KL(p_t‖p̂) of the other sense, at `tau`.
+        score_integral: KL(p_t‖p̂) of the score-integral density, at `tau`.
     """
 
     tau: FloatArray

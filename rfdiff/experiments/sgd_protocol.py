@@ -6,8 +6,8 @@ paper's code does: without that, the rate is beyond what batches of 32 can bear.
 predicted from theory, so that one can say which oscillation is optimiser noise and which is
 overfitting.
 
-A rate η on A moves θ = A/√m at the rate η/m, so a literal 0.5 on A covers little of the flow's
-clock; 0.5 on θ is the mean-field rate. Both are run.
+A rate η on A moves θ = A/√m at the rate η/m, so a literal 0.5 on A covers few of the gradient
+flow's training times; 0.5 on θ is the mean-field rate. Both are run.
 """
 
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def compare_sgd(
 
 
 def _paths(run: TrainedFlow, epochs: int, records: int, rate: float) -> OptimiserPaths:
-    """Records evenly spread in the logarithm of the epochs and, for the oscillation, in epochs."""
+    """Return SGD's paths, half of the records even in log epochs and half in epochs."""
     assert run.data is not None
     steps = epochs * -(-len(run.data) // BATCH)
     half = records // 2

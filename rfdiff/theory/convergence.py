@@ -2,7 +2,8 @@
 
 - width: the population flow of m random features against m → ∞, in RMS score, ~ m^{−1/2} [13];
 - sample: I₁ = L̃(θ̂_n(τ)) − L̃(θ(τ)) of [15], ~ n^{−1} once it is small;
-- SGD: E‖θ_k − θ(τ)‖² between minibatch SGD and the flow at the same clock, ~ the learning rate.
+- SGD: E‖θ_k − θ(τ)‖² between minibatch SGD and the gradient flow at the same τ, ~ the learning
+  rate.
 
 The first axis of what they return is the seed or repetition, as
 `rfdiff.theory.exponents.fit_power_law` takes it.
@@ -61,7 +62,7 @@ def width_errors(
     nodes = marginal_nodes(limit.law, sde, graded_time_rule(t, sde.T, _TIMES), _PANELS)
     exact = _on_nodes(wide.features, nodes.x, nodes.t) @ wide.flow.theta(tau)[0]
     errors = np.empty((count("seeds", seeds), len(widths)))
-    for row, draw in zip(errors, range(seed, seed + seeds), strict=True):
+    for of_draw, draw in zip(errors, range(seed, seed + seeds), strict=True):
         drawn = _drawn_like(wide.features, int(widths[-1]), draw)
         h = _on_nodes(drawn, nodes.x, nodes.t)
         loss = denoising_quadratic(limit.law, limit.objective, drawn)
@@ -69,7 +70,7 @@ def width_errors(
             theta = GradientFlow(loss.of_first_features(m)).theta(tau)[0]
             # The first m features of M: φ is theirs, h = φ/√m.
             score = np.sqrt(widths[-1] / m) * h[:, :m] @ theta
-            row[k] = np.sqrt(nodes.weights @ (score - exact) ** 2)
+            of_draw[k] = np.sqrt(nodes.weights @ (score - exact) ** 2)
     return errors
 
 

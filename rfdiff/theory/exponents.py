@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import fdtrc, stdtrit
+from scipy.special import stdtrit
 
 from ..support.errors import ArgumentError
 from ..support.random import stream
 from ..support.validation import FloatArray, between, count, finite_array, interval
-
-# Significance at which a departure from the straight line is believed.
-_BEND = 0.05
+from .straightness import SIGNIFICANCE, straight_run, straightness
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A fitted y = prefactor · x^exponent, with everything needed to doubt it.
+    """A fitted y = prefactor · x^exponent, with everything needed to judge it.
 
     Attributes:
         exponent: mean over seeds of the slope of log y on log x.
@@ -100,7 +98,7 @@ def fit_power_law(
     x, y = _checked(x, y)
     level = between("level", level, 0.5, 0.9999)
     n_bootstrap = count("n_bootstrap", n_bootstrap, 100)
-    first, last = _straight_run(np.log(x), np.log(y)) if window is None else _inside(x, window)
+    first, last = straight_run(np.log(x), np.log(y)) if window is None else _inside(x, window)
     log_x, log_y = np.log(x[first:last]), np.log(y[:, first:last])
     slopes = _slopes(log_x, log_y)
     exponent = float(slopes.mean())
@@ -110,7 +108,7 @@ def fit_power_law(
         else _seed_interval(slopes, level, n_bootstrap, seed)
     )
     offset, r_squared = _line(log_x, log_y.mean(0), exponent)
-    p_straight = _p_straight(log_x, log_y)
+    p_straight = straightness(log_x, log_y)
     holds, reason = _judge(bounds, p_straight, r_squared)
     return PowerLaw(
         exponent,
@@ -160,13 +158,13 @@ def _checked(x: ArrayLike, y: Any) -> tuple[FloatArray, FloatArray]:
         raise ArgumentError(f"y must be a curve or one curve a seed, got {y!r}") from None
     if not curves:
         raise ArgumentError("y must not be empty")
-    rows = [finite_array("y", row) for row in ([y] if np.ndim(curves[0]) == 0 else curves)]
-    for i, row in enumerate(rows):
-        if row.shape != x.shape:
+    seeds = [finite_array("y", part) for part in ([y] if np.ndim(curves[0]) == 0 else curves)]
+    for i, part in enumerate(seeds):
+        if part.shape != x.shape:
             raise ArgumentError(
-                f"y must have one value per x in every seed, {x.shape}; seed {i} has {row.shape}"
+                f"y must have one value per x in every seed, {x.shape}; seed {i} has {part.shape}"
             )
-    values = np.array(rows)
+    values = np.array(seeds)
     _require_positive("y", values)
     return x, values
 
@@ -213,54 +211,6 @@ def _line(log_x: FloatArray, log_y: FloatArray, slope: float) -> tuple[float, fl
     return offset, 1.0 - misfit / scatter if scatter > 0 else 1.0
 
 
-def _straight_run(log_x: FloatArray, log_y: FloatArray) -> tuple[int, int]:
-    """Return (first, last + 1) of the widest straight run of points; all of them if none is."""
-    k = len(log_x)
-    shortest = max(3, (k + 1) // 2)
-    for length in range(k, shortest - 1, -1):
-        runs = [
-            (_p_straight(log_x[i : i + length], log_y[:, i : i + length]), i)
-            for i in range(k - length + 1)
-        ]
-        p_value, start = max(runs)
-        if p_value > _BEND:
-            return start, start + length
-    return 0, k
-
-
-def _p_straight(log_x: FloatArray, log_y: FloatArray) -> float:
-    """Return the p-value of "straight", from what is left of the curves off the straight line.
-
-    Several seeds: Hotelling's T² of all k − 2 departures, or the curvature alone if the seeds are
-    too few for their covariance. One curve: the F test of a parabola against the line.
-    """
-    seeds, k = log_y.shape
-    # Orthonormal polynomials in log x: columns 2, 3, … are what a straight line cannot make.
-    basis, _ = np.linalg.qr(np.vander(_standardised(log_x), k, increasing=True))
-    departures = log_y @ basis[:, 2:]
-    if seeds == 1:
-        if k < 4:
-            return 1.0
-        bend, rest = departures[0, 0] ** 2, float((departures[0, 1:] ** 2).sum())
-        return float(fdtrc(1, k - 3, bend * (k - 3) / rest)) if rest > 0 else 1.0
-    if seeds < 2 * (k - 2) + 2:
-        departures = departures[:, :1]
-    p = departures.shape[1]
-    mean = departures.mean(0)
-    covariance = np.atleast_2d(np.cov(departures, rowvar=False))
-    # Exact power laws leave departures at rounding level: those are straight.
-    floor = 1e-12 * (1.0 + float(np.abs(log_y).max()))
-    if np.abs(mean).max() < floor:
-        return 1.0
-    covariance[np.diag_indices(p)] += floor**2
-    t_squared = seeds * float(mean @ np.linalg.solve(covariance, mean))
-    return float(fdtrc(p, seeds - p, t_squared * (seeds - p) / (p * (seeds - 1))))
-
-
-def _standardised(x: FloatArray) -> FloatArray:
-    return (x - x.mean()) / (0.5 * np.ptp(x))
-
-
 def _residual_interval(
     log_x: FloatArray, log_y: FloatArray, slope: float, level: float
 ) -> tuple[float, float]:
@@ -287,15 +237,15 @@ def _seed_interval(
     else:
         pick = stream(seed, "bootstrap").integers(0, k, (n_bootstrap, k))
         draws = slopes[pick]
-        spread = draws.std(axis=1, ddof=1) / np.sqrt(k)
-        varied = spread > 0
-        low, high = np.quantile((draws.mean(1)[varied] - mean) / spread[varied], tails)
+        errors = draws.std(axis=1, ddof=1) / np.sqrt(k)
+        varied = errors > 0
+        low, high = np.quantile((draws.mean(1)[varied] - mean) / errors[varied], tails)
     return mean - float(high) * error, mean - float(low) * error
 
 
 def _judge(bounds: tuple[float, float], p_straight: float, r_squared: float) -> tuple[bool, str]:
-    if p_straight <= _BEND:
-        return False, f"log y bends in log x, p = {p_straight:.2g}"
+    if p_straight <= SIGNIFICANCE:
+        return False, f"log y is not straight in log x, p = {p_straight:.2g}"
     if bounds[0] <= 0.0 <= bounds[1]:
         return False, "the slope is not told from zero"
     if r_squared < 0.5:

@@ -77,7 +77,7 @@ def test_population_training_has_no_sampling_error():
 
 
 def test_infinite_width_is_within_its_error(run, terms):
-    """The prediction of 256 spread features against that of 1024."""
+    """The prediction of 256 quasi-Monte Carlo features against that of 1024."""
     better = run.decomposition(TAU[:-1], wide=1024).infinite
     change = np.abs(terms.infinite.value[:-1] - better.value)
     assert (change <= terms.infinite.error[:-1] + better.error).all()

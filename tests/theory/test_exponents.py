@@ -41,7 +41,7 @@ def test_one_curve_covers_at_the_stated_rate():
 
 
 def test_power_laws_hold_and_noise_does_not():
-    """At 5 %: a law is told from a bend, and noise from a law, wrongly in 1 of 20 at the most."""
+    """At 5 %: laws are told from curves, and noise from laws, wrongly in 1 of 20 at most."""
     rng, sets = np.random.default_rng(3), 600
     laws = noises = 0
     for _ in range(sets):
@@ -63,7 +63,7 @@ def test_exponentials_bend():
     rng = np.random.default_rng(5)
     y = np.exp(-X / 500.0) * np.exp(0.02 * rng.standard_normal((10, len(X))))
     fit = fit_power_law(X, y, window=(10, 3000))
-    assert not fit.holds and "bends" in fit.reason
+    assert not fit.holds and "not straight" in fit.reason
 
 
 def test_exact_laws_are_recovered():
