@@ -123,14 +123,14 @@ def add_argument(group: argparse._ArgumentGroup, argument: Argument) -> None:
             dest=argument.name,
             action="store_const",
             const=on,
-            help=argument.described(),
+            help=argument.help_line(),
         )
         return
     group.add_argument(
         argument.option,
         type=_CONVERTERS.get(argument.kind, lambda name: str)(argument.name),
         metavar=argument.metavar,
-        help=argument.described(),
+        help=argument.help_line(),
     )
 
 

@@ -38,12 +38,12 @@ def prepare(
     for name, value in vars(defaults.parse_args([])).items():
         if getattr(args, name) != value:
             raise ArgumentError(f"{name} is a matter of training: it cannot be with --load")
-    flow = load(args.load)
-    return lambda: flow, density_arguments(args, flow.sde)
+    trained = load(args.load)
+    return lambda: trained, density_arguments(args, trained.sde)
 
 
 def chosen_times(
-    args: argparse.Namespace, flow: "TrainedFlow", density: dict[str, Any]
+    args: argparse.Namespace, trained: "TrainedFlow", density: dict[str, Any]
 ) -> "FloatArray":
     """Return the training times asked for, or else the best one, as an array (n_tau,)."""
     import numpy as np
@@ -51,7 +51,7 @@ def chosen_times(
     if args.tau is not None:
         return np.atleast_1d(args.tau)
     choices = {key: value for key, value in density.items() if key in ("t", "domain")}
-    return np.array([flow.early_stopping(**choices).tau])
+    return np.array([trained.early_stopping(**choices).tau])
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

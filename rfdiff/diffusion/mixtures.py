@@ -59,6 +59,17 @@ class GaussianMixture:
         object.__setattr__(self, "means", means)
         object.__setattr__(self, "stds", np.broadcast_to(stds, weights.shape).copy())
 
+    def __str__(self) -> str:
+        """Return the law in a few words.
+
+        >>> str(bimodal(3.0))
+        '0.5 N(-3, 1²) + 0.5 N(3, 1²)'
+        """
+        if self.n_components > 4 or self.dimension > 1:
+            return f"mixture of {self.n_components} Gaussians"
+        parts = zip(self.weights, self.means[:, 0], self.stds, strict=True)
+        return " + ".join(f"{q:.4g} N({mean:.4g}, {std:.4g}²)" for q, mean, std in parts)
+
     @classmethod
     def from_points(cls, data: ArrayLike) -> "GaussianMixture":
         """Return the empirical law of data (n,) or (n, d): weights 1/n, zero stds."""

@@ -45,7 +45,7 @@ class Argument:
     Attributes:
         name: as in Python; a shell writes it with dashes.
         kind: what its values are, and so how a shell writes them.
-        help: one phrase, without default and choices, which `described` adds.
+        help: one phrase, without default and choices, which `help_line` adds.
         default: the value if it is not given; None says "see `usual`, or nothing".
         usual: what stands for None where that is a plain value.
         check: returns a value checked and converted, or raises ArgumentError naming it; None
@@ -96,13 +96,13 @@ class Argument:
             return value
         return self.check(self.name, value)
 
-    def described(self) -> str:
+    def help_line(self) -> str:
         """Return the help of the command line: owners, phrase, choices and default.
 
         >>> from rfdiff.support.arguments import ARGUMENTS
-        >>> ARGUMENTS["sigma"].described()
+        >>> ARGUMENTS["sigma"].help_line()
         've: g = sigma^t (default: 25)'
-        >>> ARGUMENTS["features"].described()
+        >>> ARGUMENTS["features"].help_line()
         'law of the features: l1 (default), gaussian or torch'
         """
         owners = self.of.names if self.of is not None else None

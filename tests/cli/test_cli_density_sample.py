@@ -40,7 +40,7 @@ class TestDensity:
         assert [float(row[3]) for row in rows] == expected.ravel().tolist()
         assert [float(row[1]) for row in rows] == [1e2] * 4 + [np.inf] * 4
 
-    def test_all_senses_as_json(self, capsys):
+    def test_all_definitions_as_json(self, capsys):
         status, out, _ = run(
             capsys, "density", *SMALL, "--tau", "1e3", "--method", "all",
             "--eval-time", "0.2", "--json",

@@ -1,4 +1,4 @@
-"""`rfdiff density`: learned densities in their three senses, as numbers and as a figure."""
+"""`rfdiff density`: learned densities by their three definitions, as numbers and as a figure."""
 
 import argparse
 from typing import Any
@@ -13,8 +13,8 @@ def register(subparsers: Any) -> None:
         "density",
         help="learned densities: score integral, probability flow, reverse SDE",
         description=(
-            "Evaluate the density that a model has learned at given training times, in one of its "
-            "three senses or in all of them. Prints CSV with the columns method, tau, x and "
+            "Evaluate the density that a model has learned at given training times, by one of "
+            "three definitions or by all of them. Prints CSV with the columns method, tau, x and "
             "density; with --out DIR writes it into files and prints a summary."
         ),
     )
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     obtain, density = prepare(args)
     method = density.pop("method", METHODS[0])
     folder = check_folder(args.out)
-    flow = obtain()
-    tau = chosen_times(args, flow, density)
+    trained = obtain()
+    tau = chosen_times(args, trained, density)
     methods = METHODS if everything else (method,)
-    results = measure(flow, tau, methods, density, args.x, kinds)
+    results = measure(trained, tau, methods, density, args.x, kinds)
     return deliver(args, folder, results, write_files, without_files=results.csv)

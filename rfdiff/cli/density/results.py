@@ -26,7 +26,7 @@ class DensityResults:
     """Densities of a run at training times, by one or more definitions.
 
     Attributes:
-        flow: the run.
+        run: the run.
         time: evaluation time t.
         tau: training times (n_tau,).
         x: points in the data's units (n,).
@@ -37,7 +37,7 @@ class DensityResults:
             what else was asked for.
     """
 
-    flow: TrainedFlow
+    run: TrainedFlow
     time: float
     tau: FloatArray
     x: FloatArray
@@ -105,7 +105,7 @@ def divergence_kinds(names: str | None) -> tuple[str, ...] | None:
 
 
 def measure(
-    flow: TrainedFlow,
+    run: TrainedFlow,
     tau: FloatArray,
     methods: Sequence[Method],
     choices: dict[str, Any],
@@ -116,24 +116,24 @@ def measure(
 
     Divergences are the KL and those of the `kinds`, or all that a density has if None.
     """
-    if kinds != () and flow.target is None:
+    if kinds != () and run.target is None:
         raise ArgumentError("divergence needs a known law: give --target beside --data")
-    time = float(choices.get("t", flow.default_time))
+    time = float(choices.get("t", run.default_time))
     if x is None:
         given = choices.get("domain")
-        low, high = given if isinstance(given, tuple) else flow.default_domain(time)
+        low, high = given if isinstance(given, tuple) else run.default_domain(time)
         x = np.linspace(low, high, _POINTS)
-    units = flow.problem.units
+    units = run.problem.units
     density, mass, error, divergences = {}, {}, {}, {}
     for method in methods:
-        learned = flow.learned_density(tau, method=method, **choices)
+        learned = run.learned_density(tau, method=method, **choices)
         density[method] = learned.density(units.to_training(np.atleast_1d(x))) / units.scale
         mass[method], error[method] = learned.mass, learned.error
-        if flow.target is not None:
+        if run.target is not None:
             # As `TrainedFlow.divergence` does, but solving once for all kinds.
             compared = learned if "domain" in choices else learned.on(learned.support)
-            divergences[method] = _divergences(compared.beside(flow.target), kinds)
-    return DensityResults(flow, time, tau, np.atleast_1d(x), density, mass, error, divergences)
+            divergences[method] = _divergences(compared.beside(run.target), kinds)
+    return DensityResults(run, time, tau, np.atleast_1d(x), density, mass, error, divergences)
 
 
 def _divergences(comparison: Comparison, kinds: Sequence[str] | None) -> dict[str, Estimate]:
@@ -157,7 +157,7 @@ def write_files(writer: Writer, results: DensityResults) -> None:
 
 
 def _draw(path: Path, results: DensityResults) -> None:
-    flow, order = results.flow, np.argsort(results.x)
+    run, order = results.run, np.argsort(results.x)
     figure, axes = new_figure(1, len(results.density))
     shown = np.argsort(results.tau)
     for ax, (method, rows) in zip(axes, results.density.items(), strict=True):
@@ -166,8 +166,8 @@ def _draw(path: Path, results: DensityResults) -> None:
             results.x[order],
             rows[shown][:, order],
             [f"τ = {tau:.3g}" for tau in results.tau[shown]],
-            target=None if flow.target is None else flow.target.density(results.x[order]),
-            points=flow.data if flow.target is None else None,
+            target=None if run.target is None else run.target.density(results.x[order]),
+            points=run.data if run.target is None else None,
         )
         ax.set_title(method, fontsize="medium")
     save_figure(figure, path)

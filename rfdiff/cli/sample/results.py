@@ -29,20 +29,20 @@ class SampleResults:
     """Samples of a run at training times, with the density they should follow.
 
     Attributes:
-        flow: the run.
+        run: the run.
         scheme: name of the scheme.
         tau: training times (n_tau,).
         time: where paths end.
         times: falling times of the paths (k + 1,).
         paths: positions (n_tau, k + 1, n); only the last, (n_tau, 1, n), unless wanted.
-        method: sense of the density that the scheme samples.
+        method: definition of the density that the scheme samples.
         x: points on the domain (k,).
         density: that density there (n_tau, k).
         distance: Kolmogorov–Smirnov distance to it (n_tau,).
         transport: W₁ from the target, with bootstrap intervals (n_tau,), where that is known.
     """
 
-    flow: TrainedFlow
+    run: TrainedFlow
     scheme: str
     tau: FloatArray
     time: float
@@ -116,30 +116,30 @@ def check_choices(n: int, choices: dict[str, Any]) -> None:
 
 
 def draw(
-    flow: TrainedFlow, tau: FloatArray, n: int, choices: dict[str, Any], *, trajectories: bool
+    run: TrainedFlow, tau: FloatArray, n: int, choices: dict[str, Any], *, trajectories: bool
 ) -> SampleResults:
-    """Sample a run and compare the samples with the density of the scheme's sense."""
+    """Sample a run and compare the samples with the density that the scheme samples."""
     chosen = {"scheme": "heun", "grid": "log", "n_steps": 500, **choices}
-    time = float(chosen.pop("t", flow.default_time))
-    paths = flow.sample(n, tau, t=time, trajectories=trajectories, **chosen)
+    time = float(chosen.pop("t", run.default_time))
+    paths = run.sample(n, tau, t=time, trajectories=trajectories, **chosen)
     if not trajectories:
         paths = paths[:, None]
     stochastic = SCHEMES[chosen["scheme"]].stochastic
     method: Method = "reverse-sde" if stochastic else "probability-flow"
-    x = np.linspace(*flow.default_domain(time), _POINTS)
+    x = np.linspace(*run.default_domain(time), _POINTS)
     density, distance = np.empty((len(tau), _POINTS)), np.empty(len(tau))
     for i, ends in enumerate(paths[:, -1]):
-        learned = flow.learned_density(tau[i], t=time, method=method, domain=np.inf)
-        density[i] = learned.density(flow.problem.units.to_training(x)) / flow.problem.units.scale
-        distance[i] = _distance(learned.cdf(flow.problem.units.to_training(np.sort(ends))))
-    times = time_grid(chosen["grid"], flow.sde, time, chosen["n_steps"])
+        learned = run.learned_density(tau[i], t=time, method=method, domain=np.inf)
+        density[i] = learned.density(run.problem.units.to_training(x)) / run.problem.units.scale
+        distance[i] = _distance(learned.cdf(run.problem.units.to_training(np.sort(ends))))
+    times = time_grid(chosen["grid"], run.sde, time, chosen["n_steps"])
     transport = None
-    if flow.target is not None and n > 1:
+    if run.target is not None and n > 1:
         transport = sample_divergence(
-            "wasserstein-1", paths[:, -1], flow.target, seed=flow.problem.seed
+            "wasserstein-1", paths[:, -1], run.target, seed=run.problem.seed
         )
     return SampleResults(
-        flow, chosen["scheme"], tau, time, times, paths, method, x, density, distance, transport
+        run, chosen["scheme"], tau, time, times, paths, method, x, density, distance, transport
     )
 
 
@@ -166,26 +166,26 @@ def write_files(writer: Writer, results: SampleResults) -> None:
 
 
 def _draw_histograms(path: Path, results: SampleResults) -> None:
-    flow, x = results.flow, results.x
+    run, x = results.run, results.x
     figure, axes = new_figure(1, len(results.tau))
     for ax, tau, samples, density in zip(
         axes, results.tau, results.samples, results.density, strict=True
     ):
-        target = None if flow.target is None else flow.target.density(x)
+        target = None if run.target is None else run.target.density(x)
         plot_histogram(ax, samples, x, density, label=results.method, target=target)
         ax.set_title(f"τ = {tau:.3g}", fontsize="medium")
     save_figure(figure, path)
 
 
 def _draw_paths(path: Path, results: SampleResults) -> None:
-    flow = results.flow
+    run = results.run
     some = np.unique(np.linspace(1, len(results.times) - 1, _EVOLUTION).round().astype(int))
     figure, axes = new_figure(1, len(results.tau))
     for ax, tau, paths in zip(axes, results.tau, results.paths, strict=True):
         low, high = paths[:, :_DRAWN_PATHS].min(), paths[:, :_DRAWN_PATHS].max()
         x = np.linspace(low, high, _POINTS)
         density = [
-            flow.density(x, tau, t=float(results.times[k]), method=results.method, domain=np.inf)
+            run.density(x, tau, t=float(results.times[k]), method=results.method, domain=np.inf)
             for k in some
         ]
         plot_paths(

@@ -59,8 +59,6 @@ def _add(actions: Any, name: str, action: Action, text: str) -> argparse.Argumen
 
 
 def _add_run(actions: Any) -> None:
-    from ...sweeps import AXES, JOURNALS, OBSERVABLES
-
     parser = actions.add_parser(
         "run",
         help="run a sweep, or go on with one",
@@ -72,7 +70,14 @@ def _add_run(actions: Any) -> None:
     )
     parser.set_defaults(run=_run)
     parser.add_argument("--out", metavar="STORE.db", required=True, help="the store")
-    grid = parser.add_argument_group("grid")
+    _add_grid(parser.add_argument_group("grid"))
+    _add_recipe(parser.add_argument_group("what is recorded"))
+    _add_execution(parser.add_argument_group("where and how"))
+
+
+def _add_grid(grid: Any) -> None:
+    from ...sweeps import AXES
+
     for known in AXES.values():
         grid.add_argument(
             known.option, metavar="VALUES", dest=f"axis_{known.name}", help=known.help
@@ -84,7 +89,11 @@ def _add_run(actions: Any) -> None:
     )  # fmt: skip
     grid.add_argument("--grid", metavar="FILE.toml", help="read axes and recipe from a file")
     grid.add_argument("--extend", action="store_true", help="add this grid to the store's own")
-    recipe = parser.add_argument_group("what is recorded")
+
+
+def _add_recipe(recipe: Any) -> None:
+    from ...sweeps import OBSERVABLES
+
     recipe.add_argument("--tau", metavar="TIMES", help="training times (default: 1e0:1e10:81log)")
     recipe.add_argument(
         "--observables", metavar="NAMES", help=f"a comma list of {', '.join(OBSERVABLES)}"
@@ -95,7 +104,11 @@ def _add_run(actions: Any) -> None:
         "--certify", action="store_const", const=True,
         help="let errors of KL cover the time rule: trains each point twice",
     )  # fmt: skip
-    where = parser.add_argument_group("where and how")
+
+
+def _add_execution(where: Any) -> None:
+    from ...sweeps import JOURNALS
+
     where.add_argument(
         "--jobs", type=options.integer, metavar="N",
         help="worker processes (default: one per usable core); 0 for none",

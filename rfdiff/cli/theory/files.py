@@ -39,7 +39,7 @@ def _draw_bound(path: Path, results: TheoryResults) -> None:
         results.bound.total.value,
         prior=float(results.bound.prior.value),
         terms={name: part.value for name, part in results.terms.parts.items()},
-        measured={"KL, reverse SDE": (results.tau[results.rows], results.kl.value)},
+        measured={"KL, reverse SDE": (results.tau[results.solved], results.kl.value)},
     )
     ax.set_ylim(0.3 * min(float(results.kl.value.min()), float(results.bound.prior.value)), None)
     ax.set_title("the bound and the KL it bounds")

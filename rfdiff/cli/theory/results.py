@@ -19,7 +19,7 @@ from ...theory.verdicts import signed
 from ..output import spread, table
 from .sgd import SGDPaths, run_sgd
 
-_ROWS = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,25 +27,25 @@ class TheoryResults:
     """The theorems' terms along one run.
 
     Attributes:
-        flow: the run.
+        run: the run.
         t: evaluation time.
         tau: training times (n,), ascending.
         bound: the bound at `tau`.
         terms: its decomposition.
-        rows: positions in `tau` at which the KL was solved for.
+        solved: indices in `tau` of the training times at which the KL was solved for.
         kl: KL(p_t‖p^{SDE}_{t,θ}) there.
-        spectrum: the modes of the flow.
+        spectrum: the modes of the gradient flow.
         onset: when the modes begin to fit the sample's noise; None for population training.
         checks: the lemmas on this run.
         sgd: SGD paths; None if not wanted.
     """
 
-    flow: TrainedFlow
+    run: TrainedFlow
     t: float
     tau: FloatArray
     bound: Bound
     terms: Decomposition
-    rows: list[int]
+    solved: list[int]
     kl: Estimate
     spectrum: Spectrum
     onset: GapOnset | None
@@ -67,20 +67,44 @@ class TheoryResults:
 
     @cached_property
     def shares(self) -> dict[str, FloatArray]:
-        """I₁, I₂ and I₃ as shares of the measured KL, at `rows`; what is above one is slack."""
+        """I₁, I₂ and I₃ as shares of the KL, where that was solved; above one in sum is slack."""
         return {
-            name: part.value[self.rows] / self.kl.value for name, part in self.terms.parts.items()
+            name: part.value[self.solved] / self.kl.value for name, part in self.terms.parts.items()
         }
 
     @cached_property
     def violations(self) -> int:
-        """Number of rows at which the KL exceeds the bound by more than both errors."""
+        """Number of training times at which the KL exceeds the bound by more than both errors."""
         total = self.bound.total
-        excess = self.kl.value - total.value[self.rows]
-        return int((excess > self.kl.error + total.error[self.rows]).sum())
+        excess = self.kl.value - total.value[self.solved]
+        return int((excess > self.kl.error + total.error[self.solved]).sum())
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of arrays and numbers."""
+        result = {
+            "t": self.t,
+            "tau": self.tau,
+            "bound": {**_plain(self.bound.total), "prior": float(self.bound.prior.value)},
+            "decomposition": self._terms_as_dict(),
+            "kl_reverse_sde": {
+                "tau": self.tau[self.solved],
+                **_plain(self.kl),
+                "violations": self.violations,
+            },
+            "spectrum": self._spectrum_as_dict(),
+            "shares_of_kl": self.shares,
+            "lemmas": {
+                check.lemma: {"holds": check.holds, "worst_ratio": check.worst_ratio}
+                for check in self.checks
+            },
+        }
+        if self.onset is not None:
+            result["onset"] = {"gap": self.onset.gap, "population": self.onset.population}
+        if self.sgd is not None:
+            result["sgd"] = self.sgd.as_dict()
+        return result
+
+    def _terms_as_dict(self) -> dict[str, Any]:
         terms = {
             "sample": self.terms.sample,
             "infinite_width": self.terms.infinite,
@@ -88,47 +112,18 @@ class TheoryResults:
             "finite_width_error": self.terms.finite_error,
             "infinite_width_error": self.terms.infinite_error,
         }
+        return {name: _plain(term) for name, term in terms.items()}
+
+    def _spectrum_as_dict(self) -> dict[str, Any]:
         modes = self.spectrum
-        result: dict[str, Any] = {
-            "t": self.t,
-            "tau": self.tau,
-            "bound": {
-                "value": self.bound.total.value,
-                "error": self.bound.total.error,
-                "prior": float(self.bound.prior.value),
-            },
-            "decomposition": {
-                name: {"value": term.value, "error": term.error} for name, term in terms.items()
-            },
-            "kl_reverse_sde": {
-                "tau": self.tau[self.rows], "value": self.kl.value, "error": self.kl.error,
-                "violations": self.violations,
-            },
-            "spectrum": {
-                "eigenvalues": modes.eigenvalues,
-                "emergence_times": modes.emergence_times,
-                "decay_exponent": modes.decay.exponent,
-                "loss_exponent": modes.loss_exponent,
-                "tau": self.slopes[0],
-                "local_exponents": self.slopes[1],
-            },
-            "shares_of_kl": self.shares,
-            "lemmas": {
-                check.lemma: {"holds": check.holds, "worst_ratio": check.worst_ratio}
-                for check in self.checks
-            },
-        }  # fmt: skip
-        if self.onset is not None:
-            result["onset"] = {"gap": self.onset.gap, "population": self.onset.population}
-        if self.sgd is not None:
-            result["sgd"] = {
-                "largest_stable_rate": {
-                    "value": float(self.sgd.limit), "error": float(self.sgd.limit.error)
-                },
-                "rate": self.sgd.rate, "tau": self.sgd.tau, "kl": self.sgd.kl,
-                "exact": self.sgd.exact,
-            }  # fmt: skip
-        return result
+        return {
+            "eigenvalues": modes.eigenvalues,
+            "emergence_times": modes.emergence_times,
+            "decay_exponent": modes.decay.exponent,
+            "loss_exponent": modes.loss_exponent,
+            "tau": self.slopes[0],
+            "local_exponents": self.slopes[1],
+        }
 
     def text(self) -> str:
         """Return the table along τ and what follows from it, as lines."""
@@ -141,15 +136,15 @@ class TheoryResults:
         return "\n".join(lines if self.sgd is None else [*lines, self.sgd.line()])
 
     def _table(self) -> str:
-        rows, total, terms = self.rows, self.bound.total, self.terms
+        solved, total, terms = self.solved, self.bound.total, self.terms
         return table(
             [
-                ("tau", ".2e", self.tau[rows]),
-                ("bound", ".5f", total.value[rows]),
-                ("± error", ".0e", total.error[rows]),
-                ("sampling", ".5f", terms.sample.value[rows]),
-                ("infinite", ".5f", terms.infinite.value[rows]),
-                ("width", ".5f", terms.width.value[rows]),
+                ("tau", ".2e", self.tau[solved]),
+                ("bound", ".5f", total.value[solved]),
+                ("± error", ".0e", total.error[solved]),
+                ("sampling", ".5f", terms.sample.value[solved]),
+                ("infinite", ".5f", terms.infinite.value[solved]),
+                ("width", ".5f", terms.width.value[solved]),
                 ("KL SDE", ".5f", self.kl.value),
                 ("± error", ".0e", self.kl.error),
             ]
@@ -161,10 +156,10 @@ class TheoryResults:
         return [
             f"bound at t = {self.t:.4g}: sampling + infinite width + width + KL(p_T‖π) = "
             f"{float(self.bound.prior.value):.5f}; violations beyond the errors: "
-            f"{self.violations} of {len(self.rows)}",
+            f"{self.violations} of {len(self.solved)}",
             f"approximation errors: {float(self.terms.finite_error.value):.5f} at this width, "
             f"{float(self.terms.infinite_error.value):.5f} at infinite width",
-            f"the KL is lowest at τ = {self.tau[self.rows][best]:.2e}; the terms are {explained} "
+            f"the KL is lowest at τ = {self.tau[self.solved][best]:.2e}; the terms are {explained} "
             "of it (above 100% in sum: the bound's slack)",
         ]
 
@@ -194,6 +189,10 @@ class TheoryResults:
         return f", measured along τ {signed(low, '.2f')} … {signed(high, '.2f')} (quartiles)"
 
 
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    return {"value": estimate.value, "error": estimate.error}
+
+
 def measure(
     run: TrainedFlow, *, t: float | None = None, wide: int = 1536, sgd_steps: int = 20000
 ) -> TheoryResults:
@@ -212,8 +211,8 @@ def measure(
         raise ArgumentError("theory needs a known law")
     # First what can be refused: the rest takes longer.
     modes = spectrum(run.flow)
-    rows = spread(len(tau), _ROWS)
-    kl = run.kl(tau[rows], method="reverse-sde", against="pt", t=t, domain=np.inf)
+    solved = spread(len(tau), _SHOWN)
+    kl = run.kl(tau[solved], method="reverse-sde", against="pt", t=t, domain=np.inf)
     finite = tau[np.isfinite(tau) & (tau > 0)]
     grid = np.logspace(0, 10, 101) if len(finite) < 3 else finite
     return TheoryResults(
@@ -222,14 +221,10 @@ def measure(
         tau,
         run.bound(tau, t=t),
         run.decomposition(tau, t=t, wide=wide),
-        rows,
+        solved,
         kl,
         modes,
         None if run.data is None else gap_onset(run.flow, run.problem.quadratic(law), grid),
-        [
-            tail_check(law, run.sde),
-            convergence_check(run.flow, grid),
-            growth_check(run.flow, grid),
-        ],
+        [tail_check(law, run.sde), convergence_check(run.flow, grid), growth_check(run.flow, grid)],
         None if sgd_steps == 0 or run.data is None else run_sgd(run, t, sgd_steps),
     )

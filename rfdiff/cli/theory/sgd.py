@@ -1,6 +1,7 @@
-"""SGD beside the flow for `rfdiff theory`: paths at half the rate that SGD can bear."""
+"""SGD beside the gradient flow for `rfdiff theory`: paths at half the rate that SGD can bear."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,9 +26,9 @@ class SGDPaths:
     Attributes:
         limit: the largest rate at which SGD's scatter stays bounded.
         rate: learning rate on θ, half of it.
-        tau: the flow's clock (k,).
+        tau: training times on the gradient flow's clock (k,).
         kl: KL(p₀‖p̂) of each repetition (repetitions, k).
-        exact: KL of the exact flow at `tau`.
+        exact: KL of the exactly trained model at `tau`.
     """
 
     limit: Estimate
@@ -36,13 +37,26 @@ class SGDPaths:
     kl: FloatArray
     exact: FloatArray
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary of arrays and numbers."""
+        return {
+            "largest_stable_rate": {
+                "value": float(self.limit),
+                "error": float(self.limit.error),
+            },
+            "rate": self.rate,
+            "tau": self.tau,
+            "kl": self.kl,
+            "exact": self.exact,
+        }
+
     def line(self) -> str:
-        """Return how far SGD is from the flow."""
+        """Return how far SGD is from the gradient flow."""
         deviation = np.abs(np.log(self.kl[:, 1:] / self.exact[1:])).mean()
         return (
             f"SGD in batches of {_BATCH} is stable in mean square below the rate "
             f"{float(self.limit):.2g} ± {float(self.limit.error):.1g}; at {self.rate:.2g}, to "
-            f"τ = {self.tau[-1]:.3g}: KL off the exact flow's by {np.expm1(deviation):.1%} on "
+            f"τ = {self.tau[-1]:.3g}: KL off the gradient flow's by {np.expm1(deviation):.1%} on "
             "average"
         )
 

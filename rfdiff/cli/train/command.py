@@ -43,6 +43,6 @@ def run(args: argparse.Namespace) -> int:
     density = density_arguments(args, arguments["sde"])
     against = None if args.against is None else one_of("against", args.against, ("p0", "pt"))
     folder = check_folder(args.out)
-    flow = train_exact(**arguments)
-    results = measure(flow, density, law=data_name(args), against=against, certify=args.certify)
+    trained = train_exact(**arguments)
+    results = measure(trained, density, law=data_name(args), against=against, certify=args.certify)
     return deliver(args, folder, results, write_files)

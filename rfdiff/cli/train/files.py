@@ -18,7 +18,7 @@ _DENSITY_POINTS = 801
 def write_files(writer: Writer, results: TrainResults) -> None:
     """Write run.npz (for `rfdiff.load`), curves.npz, results.json and the figures."""
     x, tau, density = _densities(results)
-    writer.write("run.npz", lambda path: results.flow.save(path))
+    writer.write("run.npz", lambda path: results.run.save(path))
     writer.write("curves.npz", lambda path: np.savez(path, **_arrays(results, x, tau, density)))
     text = json.dumps(plain(results.as_dict()), allow_nan=False)
     writer.write("results.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
@@ -39,9 +39,9 @@ def _densities(results: TrainResults) -> tuple[FloatArray, FloatArray, FloatArra
     else:
         tau = np.unique(results.tau)[-3:]
     domain = results.density.get("domain")
-    low, high = domain if isinstance(domain, tuple) else results.flow.default_domain(results.time)
+    low, high = domain if isinstance(domain, tuple) else results.run.default_domain(results.time)
     x = np.linspace(low, high, _DENSITY_POINTS)
-    return x, tau, results.flow.density(x, tau, **results.density)
+    return x, tau, results.run.density(x, tau, **results.density)
 
 
 def _arrays(
@@ -103,7 +103,7 @@ def _draw_losses(path: Path, results: TrainResults) -> None:
 def _draw_densities(
     path: Path, results: TrainResults, x: FloatArray, tau: FloatArray, density: FloatArray
 ) -> None:
-    target = results.flow.target
+    target = results.run.target
     figure, (ax,) = new_figure()
     names = {tau.max(): "late, "} | {best.tau: "best, " for best in results.best.values()}
     if len(tau) > 1:
@@ -114,6 +114,6 @@ def _draw_densities(
         density,
         [f"{names.get(value, '')}τ = {value:.2g}" for value in tau],
         target=None if target is None else target.density(x),
-        points=results.flow.data if target is None else None,
+        points=results.run.data if target is None else None,
     )
     save_figure(figure, path)

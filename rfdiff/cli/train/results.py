@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 
 from ...data.kde_baseline import kde_nll
-from ...diffusion.mixtures import GaussianMixture
-from ...model.embeddings import FourierEmbedding
 from ...runs.trained_flow import Loss, TrainedFlow
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
 from ...training.early_stopping import EarlyStopping
 from ..output import spread, table, wrap
 
-_ROWS = 11
+_SHOWN = 11
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class TrainResults:
 
     Attributes:
         law: what was learned, in words.
-        flow: the run.
+        run: the run.
         density: choices t, domain and method of the learned density.
         tau: training times (n_tau,).
         losses: "train" and, where they exist, "population" and "test".
@@ -35,7 +33,7 @@ class TrainResults:
     """
 
     law: str
-    flow: TrainedFlow
+    run: TrainedFlow
     density: dict[str, Any]
     tau: FloatArray
     losses: dict[str, FloatArray]
@@ -47,7 +45,7 @@ class TrainResults:
     @property
     def time(self) -> float:
         """Evaluation time of densities."""
-        return float(self.density.get("t", self.flow.default_time))
+        return float(self.density.get("t", self.run.default_time))
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of arrays and numbers."""
@@ -68,20 +66,20 @@ class TrainResults:
 
     def text(self) -> str:
         """Return the settings, a table of about ten rows and the best training time."""
-        rows = spread(len(self.tau), _ROWS)
-        columns = [("tau", ".2e", self.tau[rows])]
-        columns += [(f"{kind} loss", ".6g", curve[rows]) for kind, curve in self.losses.items()]
+        shown = spread(len(self.tau), _SHOWN)
+        columns = [("tau", ".2e", self.tau[shown])]
+        columns += [(f"{kind} loss", ".6g", curve[shown]) for kind, curve in self.losses.items()]
         others = [kind for kind in self.losses if kind != "train"]
         if others:
             gap = self.losses[others[0]] - self.losses["train"]
-            columns.append(("gap", ".2e", gap[rows]))
+            columns.append(("gap", ".2e", gap[shown]))
         curves = {} if self.kl is None else {"KL": self.kl}
         curves |= {f"{on} NLL": curve for on, curve in self.nll.items()}
-        columns += [(name, ".5f", curve.value[rows]) for name, curve in curves.items()]
+        columns += [(name, ".5f", curve.value[shown]) for name, curve in curves.items()]
         # Of the curve that decides: KL where the law is known, else the held-out likelihood.
         deciding = self.kl if self.kl is not None else self.nll.get("test", self.nll.get("train"))
         if deciding is not None:
-            columns.append(("± error", ".0e", deciding.error[rows]))
+            columns.append(("± error", ".0e", deciding.error[shown]))
         heading = [f"{key}: {value}" for key, value in settings(self).items()]
         return "\n".join([*wrap(heading), "", table(columns), "", *self._conclusions()])
 
@@ -97,7 +95,7 @@ class TrainResults:
 
 
 def measure(
-    flow: TrainedFlow,
+    run: TrainedFlow,
     density: dict[str, Any],
     *,
     law: str | None,
@@ -108,47 +106,58 @@ def measure(
 
     `law` describes data; a known target describes itself.
     """
-    tau, held_out = np.atleast_1d(flow.tau).ravel(), flow.problem.held_out
+    tau, held_out = np.atleast_1d(run.tau).ravel(), run.problem.held_out
     kinds: list[Loss] = ["train"]
-    if flow.target is not None and flow.data is not None:
+    if run.target is not None and run.data is not None:
         kinds.append("population")
     if held_out is not None:
         kinds.append("test")
-    losses: dict[str, FloatArray] = {kind: flow.loss(kind, tau) for kind in kinds}
     kl: Estimate | None = None
-    nll: dict[str, Estimate] = {}
     best: dict[str, EarlyStopping] = {}
-    if flow.target is not None:
+    if run.target is not None:
         choices = density | ({} if against is None else {"against": against})
-        kl = flow.kl(tau, certify=certify, **choices)
-        best["kl"] = flow.early_stopping("kl", **choices)
+        kl = run.kl(tau, certify=certify, **choices)
+        best["kl"] = run.early_stopping("kl", **choices)
     if held_out is not None:
-        nll["train"] = flow.nll(tau, on="train", **density)
-        nll["test"] = flow.nll(tau, on="test", certify=certify, **density)
-        best["nll"] = flow.early_stopping("nll", **density)
-    elif flow.target is None:
-        nll["train"] = flow.nll(tau, on="train", certify=certify, **density)
+        best["nll"] = run.early_stopping("nll", **density)
     if len(kinds) > 1:
-        best[f"{kinds[-1]} loss"] = flow.early_stopping(kinds[-1])
-    baseline = None
-    if flow.data is not None and held_out is not None:
-        baseline = kde_nll(flow.data, held_out)
-    if law is None:
-        law = describe(flow.target)
-    return TrainResults(law, flow, density, tau, losses, kl, nll, best, baseline)
+        best[f"{kinds[-1]} loss"] = run.early_stopping(kinds[-1])
+    return TrainResults(
+        law=str(run.target) if law is None else law,
+        run=run,
+        density=density,
+        tau=tau,
+        losses={kind: run.loss(kind, tau) for kind in kinds},
+        kl=kl,
+        nll=_likelihoods(run, tau, density, certify),
+        best=best,
+        baseline=None if run.data is None or held_out is None else kde_nll(run.data, held_out),
+    )
+
+
+def _likelihoods(
+    run: TrainedFlow, tau: FloatArray, density: dict[str, Any], certify: bool
+) -> dict[str, Estimate]:
+    """Return likelihoods of training and held-out data, where they are all there is or decide."""
+    if run.problem.held_out is not None:
+        test = run.nll(tau, on="test", certify=certify, **density)
+        return {"train": run.nll(tau, on="train", **density), "test": test}
+    if run.target is None:
+        return {"train": run.nll(tau, on="train", certify=certify, **density)}
+    return {}
 
 
 def settings(results: TrainResults) -> dict[str, Any]:
     """Return what was trained on what, in words and numbers."""
-    flow, problem = results.flow, results.flow.problem
-    features = flow.features
-    n = "population" if flow.data is None else len(flow.data)
+    run, problem = results.run, results.run.problem
+    features = run.features
+    n = "population" if run.data is None else len(run.data)
     words = {
         "law": results.law,
         "n": n,
         "m": features.width,
         "seed": problem.seed,
-        "sde": repr(flow.sde),
+        "sde": repr(run.sde),
         "embedding": type(features.embedding).__name__,
         "activation": features.activation,
         "t_min": problem.objective.rule.t_min,
@@ -157,24 +166,10 @@ def settings(results: TrainResults) -> dict[str, Any]:
     }
     if problem.held_out is not None:
         words["held out"] = len(problem.held_out)
-    if isinstance(features.embedding, FourierEmbedding):
-        words["frequencies"] = features.embedding.frequencies.tolist()
+    frequencies = getattr(features.embedding, "frequencies", None)
+    if frequencies is not None:
+        words["frequencies"] = frequencies.tolist()
     return words
-
-
-def describe(law: Any) -> str:
-    """Return a law in a few words.
-
-    >>> from rfdiff.diffusion.mixtures import bimodal
-    >>> describe(bimodal(3.0))
-    '0.5 N(-3, 1²) + 0.5 N(3, 1²)'
-    """
-    if isinstance(law, GaussianMixture) and law.n_components <= 4:
-        parts = zip(law.weights, law.means[:, 0], law.stds, strict=True)
-        return " + ".join(f"{q:.4g} N({mean:.4g}, {std:.4g}²)" for q, mean, std in parts)
-    if isinstance(law, GaussianMixture):
-        return f"mixture of {law.n_components} Gaussians"
-    return repr(law)
 
 
 def _sentence(best: EarlyStopping) -> str:

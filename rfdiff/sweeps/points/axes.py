@@ -59,7 +59,7 @@ class Axis:
     @property
     def help(self) -> str:
         """One line for the command line."""
-        text = self.argument.described()
+        text = self.argument.help_line()
         if self.optional or self.argument.kind == "flag":
             return f"{text} (default: {str(self.default).lower()})"
         return text
