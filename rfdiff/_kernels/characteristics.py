@@ -1,9 +1,9 @@
 """Kernel of probability-flow characteristics of a 1-D ReLU score, kinks located exactly.
 
-Between kinks the flow is linear, dx/dt = f x − ½g²c (γ x + β), with γ = Σ θ_j w_j and
+Between kinks the flow is linear, dx/dt = f x − ½g² (γ x + β)/(c√m), with γ = Σ θ_j w_j and
 β = Σ θ_j b_j(t) over the active features, and is solved by its exponential. A step follows that
 flow to the first kink met by the path (both move), switches the feature, and goes on from there,
-so nothing is smoothed across a kink. Kinks, biases, f and ½g²c are parabolas in time within a
+so nothing is smoothed across a kink. Kinks, biases, f and ½g²/(c√m) are parabolas in time within a
 step: third order.
 
 For step i, features sorted by kink at its start (an empty step of negative length runs backwards):
@@ -16,7 +16,7 @@ For step i, features sorted by kink at its start (an empty step of negative leng
     ahead     (n, m)      least end position of this and all kinks to the right
     behind    (n, m)      largest end position of this and all kinks to the left
     drift     (n, 3)      h f
-    gain      (n, 3)      ½ h g² c
+    gain      (n, 3)      ½ h g²/(c(t) √m)
     left_slope (k,), left_bias (k, n, 3)   γ and β left of every kink, for each row of thetas (k, m)
 """
 

@@ -6,7 +6,7 @@ from suffix and prefix moments anchored at the positions themselves, so that eve
 positive terms and nothing cancels.
 
 Kinks crowd: where several fall into one box of width s, the moments are summed once, at the box's
-centre, and carried to each kink by their Taylor series, whose coefficients are the derivatives of
+centre, and shifted to each kink by their Taylor series, whose coefficients are the derivatives of
 the density, Hermite functions of the same sums.
 """
 
@@ -168,7 +168,7 @@ def _density_series(centre, s, x, q, inverses, series):
 
 
 @njit(cache=True)
-def _carry(u, s, at_centre, series, inverses, out):
+def _taylor_shift(u, s, at_centre, series, inverses, out):
     """Set `out` to the moments at centre + u s: integrals of the density's Taylor series."""
     sum1 = sum2 = sum3 = 0.0
     for k in range(len(series) - 1, -1, -1):
@@ -247,7 +247,7 @@ def _add_group(kinks, r, s, x, q, suffix, prefix, out):
         _add_near(centre, s, x[first:last], q[first:last], at_centre)
         _density_series(centre, s, x[first:last], q[first:last], inverses, series)
         for j in members:
-            _carry((kinks[j] / r - centre) / s, s, at_centre, series, inverses, moments)
+            _taylor_shift((kinks[j] / r - centre) / s, s, at_centre, series, inverses, moments)
             _add(r, moments, out, j)
 
 

@@ -18,7 +18,7 @@ def _bucket(x, centre, spread, n_buckets):
 
 @njit(cache=True)
 def locate(x, kinks, starts, centre, spread):
-    """Return k = #{kinks < x} for one time's row of sorted kinks (m,) and starts (B + 1,)."""
+    """Return k = #{kinks < x} for the sorted kinks (m,) of one time and its starts (B + 1,)."""
     b = _bucket(x, centre, spread, len(starts) - 1)
     low, high = starts[b], starts[b + 1]
     while high - low > 4:
@@ -37,7 +37,7 @@ def locate(x, kinks, starts, centre, spread):
 
 @njit(cache=True)
 def table_score(x, k, slopes, intercepts):
-    """Return s(x) on interval k of one time's row of slopes and intercepts (m + 1,)."""
+    """Return s(x) on interval k of one time's slopes and intercepts (m + 1,)."""
     return slopes[k] * x + intercepts[k]
 
 

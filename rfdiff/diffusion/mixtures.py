@@ -120,10 +120,9 @@ class GaussianMixture:
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p(x); every component needs ς > 0."""
-        x, shape = self._rows(x)
-        return np.concatenate([_log_sum_exp(terms) for terms, _ in self._log_terms(x)]).reshape(
-            shape
-        )
+        flat, shape = self._flat(x)
+        parts = [_log_sum_exp(terms) for terms, _ in self._log_terms(flat)]
+        return np.concatenate(parts).reshape(shape)
 
     def density(self, x: ArrayLike) -> FloatArray:
         """Return p(x)."""
@@ -131,9 +130,9 @@ class GaussianMixture:
 
     def score(self, x: ArrayLike) -> FloatArray:
         """Return ∇ log p(x), of the shape of x."""
-        rows, _ = self._rows(x)
+        flat, _ = self._flat(x)
         parts = []
-        for terms, chunk in self._log_terms(rows):
+        for terms, chunk in self._log_terms(flat):
             posterior = np.exp(terms - _log_sum_exp(terms)[:, None]) / self.stds**2
             parts.append(posterior @ self.means - posterior.sum(1)[:, None] * chunk)
         return np.concatenate(parts).reshape(np.shape(x))
@@ -144,10 +143,10 @@ class GaussianMixture:
         With ϖ_k the posterior weights and s_k the components' scores this is
         Σ ϖ_k ‖s_k − s‖² − d Σ ϖ_k/ς_k²: no large terms cancel far from the modes.
         """
-        rows, shape = self._rows(x)
+        flat, shape = self._flat(x)
         parts = []
         precision = self.stds**-2.0
-        for terms, chunk in self._log_terms(rows):
+        for terms, chunk in self._log_terms(flat):
             posterior = np.exp(terms - _log_sum_exp(terms)[:, None])
             spread = -self.dimension * (posterior @ precision)
             for j in range(self.dimension):
@@ -159,14 +158,14 @@ class GaussianMixture:
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return P(X ≤ x); one dimension only."""
-        rows, shape = self._rows(x)
+        flat, shape = self._flat(x)
         if self.dimension != 1:
             raise ArgumentError("cdf needs a one-dimensional law")
         step = max(1, _CHUNK // self.n_components)
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = []
-            for i in range(0, len(rows), step):
-                gap = rows[i : i + step] - self.means[:, 0]
+            for i in range(0, len(flat), step):
+                gap = flat[i : i + step] - self.means[:, 0]
                 zeta = np.where(self.stds > 0, gap / self.stds, np.where(gap >= 0, np.inf, -np.inf))
                 parts.append(ndtr(zeta) @ self.weights)
         return np.concatenate(parts).reshape(shape)
@@ -181,8 +180,8 @@ class GaussianMixture:
             float((means + widths * self.stds).max()),
         )
 
-    def _rows(self, x: ArrayLike) -> tuple[FloatArray, tuple[int, ...]]:
-        """Return points as (N, d) rows and the shape of a scalar field on them."""
+    def _flat(self, x: ArrayLike) -> tuple[FloatArray, tuple[int, ...]]:
+        """Return points as (N, d) and the shape of a scalar field on them."""
         x = np.asarray(x, dtype=np.float64)
         if self.dimension == 1:
             return x.reshape(-1, 1), x.shape

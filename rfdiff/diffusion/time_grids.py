@@ -1,13 +1,14 @@
 """Grids of reverse time, from T down to t, spaced by the noise-to-signal ratio v = σ_t/r."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, count, one_of, real
+from ..support.registry import Registry
+from ..support.validation import FloatArray, count, real
 from .sde import ForwardSDE
-
-GRIDS = ("uniform", "log", "edm")
 
 # Exponent of the EDM spacing (Karras et al. 2022, equation 5).
 _EDM_EXPONENT = 7.0
@@ -46,25 +47,43 @@ def times_of_noise_ratio(sde: ForwardSDE, v: ArrayLike) -> FloatArray:
     return 0.5 * (low + high)
 
 
+def _uniform(sde: ForwardSDE, t: float, n_steps: int) -> FloatArray:
+    return np.linspace(sde.T, t, n_steps + 1)
+
+
+def _log(sde: ForwardSDE, t: float, n_steps: int) -> FloatArray:
+    start, end = (float(noise_ratio(sde, s)) for s in (sde.T, t))
+    v = np.exp(np.linspace(np.log(start), np.log(end), n_steps + 1))
+    return times_of_noise_ratio(sde, v)
+
+
+def _edm(sde: ForwardSDE, t: float, n_steps: int) -> FloatArray:
+    root = 1.0 / _EDM_EXPONENT
+    start, end = (float(noise_ratio(sde, s)) ** root for s in (sde.T, t))
+    return times_of_noise_ratio(sde, np.linspace(start, end, n_steps + 1) ** _EDM_EXPONENT)
+
+
+# How n_steps + 1 times fall from T to t.
+GRIDS: Registry[Callable[[ForwardSDE, float, int], FloatArray]] = Registry(
+    "grid", {"uniform": _uniform, "log": _log, "edm": _edm}
+)
+
+
 def time_grid(grid: str, sde: ForwardSDE, t: float, n_steps: int) -> FloatArray:
     """Return n_steps + 1 times falling from T to t.
 
-    Grids: `uniform` in t; `log`, uniform in ln v; `edm`, uniform in v^{1/7}.
+    Args:
+        grid: "uniform" in t; "log", uniform in ln v; "edm", uniform in v^{1/7}.
+        sde: the forward process.
+        t: the last time, 0 < t < T.
+        n_steps: the number of intervals.
 
     >>> from rfdiff.diffusion.sde import VESDE
     >>> time_grid("uniform", VESDE(), 0.5, 2)
     array([1.  , 0.75, 0.5 ])
     """
-    one_of("grid", grid, GRIDS)
+    spaced = GRIDS[grid]
     t, n_steps = reverse_time(sde, t), count("n_steps", n_steps)
-    if grid == "uniform":
-        return np.linspace(sde.T, t, n_steps + 1)
-    start, end = (float(noise_ratio(sde, s)) for s in (sde.T, t))
-    if grid == "log":
-        v = np.exp(np.linspace(np.log(start), np.log(end), n_steps + 1))
-    else:
-        root = 1.0 / _EDM_EXPONENT
-        v = np.linspace(start**root, end**root, n_steps + 1) ** _EDM_EXPONENT
-    times = times_of_noise_ratio(sde, v)
+    times = spaced(sde, t, n_steps)
     times[0], times[-1] = sde.T, t
     return times

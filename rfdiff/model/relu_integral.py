@@ -18,7 +18,7 @@ from .features import RandomFeatures
 class ReLUIntegral:
     """A(x) of ReLU features at one time t: exact, piecewise quadratic, anchored at x₀.
 
-    ψ_j(x) = h_j(x₀)(x − x₀) + h_j′(x₀)(x − x₀)²/2 ± (|w_j|/(c√m)) (x − κ_j)²/2 beyond κ_j,
+    ψ_j(x) = h_j(x₀)(x − x₀) + h_j′(x₀)(x − x₀)²/2 ± (|w_j|/(c(t) √m)) (x − κ_j)²/2 beyond κ_j,
     with + to the right of the anchor and − to its left.
 
     Args:

@@ -61,7 +61,7 @@ class FastScore(Score, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RandomFeatureScore:
-    """s_θ(x, t) = θ h(x, t), h = φ/(c√m) [12], for one θ or a whole training curve.
+    """s_θ(x, t) = θ h(x, t), h = φ/(c(t) √m) [12], for one θ or a whole training curve.
 
     Args:
         features: the frozen first layer.

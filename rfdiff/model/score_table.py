@@ -86,18 +86,18 @@ def score_table(score: RandomFeatureScore, times: ArrayLike) -> ScoreTable:
     if not features.is_piecewise_linear:
         raise ArgumentError("a score table needs ReLU features in one dimension")
     times = finite_array("times", times, ndim=1)
-    rows = score.flat_theta
-    memory("the score table", table_bytes(len(rows), len(times), features.width))
+    thetas = score.flat_theta
+    memory("the score table", table_bytes(len(thetas), len(times), features.width))
     unsorted = features.kinks(times)
     order = np.argsort(unsorted, axis=1, kind="stable")
     kappa = np.take_along_axis(unsorted, order, axis=1)
     centre, spread = _bucket_map(kappa)
     starts = np.empty((len(times), _BUCKETS_PER_KINK * features.width + 1), dtype=np.int32)
     kernels.fill_starts(kappa, centre, spread, starts)
-    slopes = np.empty((len(rows), len(times), features.width + 1))
+    slopes = np.empty((len(thetas), len(times), features.width + 1))
     intercepts = np.empty_like(slopes)
     kernels.fill_pieces(
-        rows, features.W[:, 0], features.biases(times), features.output_scale(times), order,
+        thetas, features.W[:, 0], features.biases(times), features.output_scale(times), order,
         slopes, intercepts,
     )  # fmt: skip
     return ScoreTable(times, kappa, slopes, intercepts, starts, centre, spread, score.shape)

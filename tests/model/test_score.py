@@ -1,8 +1,7 @@
-"""Scores against dense sums, finite differences and adaptive quadrature."""
+"""Scores against dense sums, finite differences and quadrature between the kinks."""
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
 
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE
@@ -45,12 +44,13 @@ def test_score_on_the_line_is_the_dense_sum(activation, precondition):
 def test_integral_is_the_integral_of_the_score(activation):
     score = random_score(activation, shape=())
     kinks = -score.features.biases(T_EVAL) / score.features.W[:, 0]
+    nodes, weights = np.polynomial.legendre.leggauss(20)
     for x in (-8.0, 0.0, 1e-3, 5.0):
         inner = kinks[(kinks > min(x, 0)) & (kinks < max(x, 0))]
-        expected, _ = quad(
-            lambda y: float(score(y, T_EVAL)), 0.0, x, points=np.sort(inner), limit=200,
-            epsabs=1e-12, epsrel=1e-12,
-        ) if x else (0.0, 0.0)  # fmt: skip
+        edges = np.sort(np.concatenate([np.linspace(0.0, x, 17), inner]))
+        half, middle = 0.5 * np.diff(edges), 0.5 * (edges[1:] + edges[:-1])
+        values = score(middle[:, None] + half[:, None] * nodes, T_EVAL)
+        expected = np.sign(x) * half @ values @ weights
         assert abs(float(score.integral(x, T_EVAL)) - expected) < 1e-10
 
 

@@ -91,7 +91,7 @@ def test_order_of_the_variance(name, grid):
         return -1.0 / (float(sde.scale(t)) ** 2 * width**2 + float(sde.std(t)) ** 2)
 
     errors = []
-    for n_steps in (200, 400, 800):
+    for n_steps in (100, 200, 400):
         times = time_grid(grid, sde, t, n_steps)
         variance = -1.0 / slope(sde.T)
         for k, (a, b, c, p, q) in enumerate(SCHEMES[name].coefficients(sde, times)):
@@ -102,7 +102,7 @@ def test_order_of_the_variance(name, grid):
             variance = gain**2 * variance + kick**2
         errors.append(abs(variance + 1.0 / slope(t)))
     rates = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert np.abs(rates - SCHEMES[name].order).max() < 0.15
+    assert np.abs(rates - SCHEMES[name].order).max() < 0.1
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -116,8 +116,7 @@ def test_weak_order_against_the_density(name):
     truth = (end.weights * np.exp(-(end.stds**2) / 8) * np.cos(end.means[:, 0] / 2)).sum()
     start, f = marginal(law, SDE, 1.0), lambda x: np.cos(x / 2)
     errors = []
-    for n_steps in (96, 192, 384) if SCHEMES[name].order == 1 else (24, 48, 96):
+    for n_steps in (192, 384) if SCHEMES[name].order == 1 else (48, 96):
         value = backward(name, score, time_grid("log", SDE, t, n_steps), f)
         errors.append(abs(mixture_mean(start, value) - truth))
-    rates = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert np.abs(rates - SCHEMES[name].order).max() < 0.25
+    assert abs(np.log2(errors[0] / errors[1]) - SCHEMES[name].order) < 0.1
