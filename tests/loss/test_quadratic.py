@@ -1,265 +1,105 @@
-"""The assembled quadratic against adaptive quadrature, brute force and its own invariances."""
+"""The algebra of quadratic losses, for a dense Gram and for one that is kept in another form."""
 
 import numpy as np
 import pytest
-from scipy.integrate import quad, quad_vec
 
-from reference.quadrature import gram_and_cross
-from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
-from rfdiff.diffusion.targets import raised_cosine
-from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
-from rfdiff.loss import atoms
-from rfdiff.loss.noise_draws import noise_draw_quadratic
-from rfdiff.loss.noise_expectation import denoising_quadratic
-from rfdiff.loss.objective import DenoisingObjective
-from rfdiff.loss.score_matching import score_norm
-from rfdiff.model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
-from rfdiff.model.features import RandomFeatures, draw_features
-from rfdiff.support.errors import ArgumentError
-
-VE = VESDE()
+from rfdiff.loss.completed_square import CompletedSquare
+from rfdiff.loss.quadratic import QuadraticLoss
+from rfdiff.loss.score_matching import ScoreMatching
+from rfdiff.training.gradient_flow import GradientFlow
 
 
-def one(t):
-    return np.ones_like(t)
+class FactoredLoss:
+    """G = AᵀA known by A (N, m) alone: a loss that has no m × m array."""
+
+    error = 0.0
+
+    def __init__(self, a, cross, constant):
+        self._a, self.cross, self.constant = a, cross, constant
+
+    def image(self, theta):
+        return theta @ self._a.T @ self._a
+
+    def __call__(self, theta):
+        slope = self.image(theta) - 2.0 * self.cross
+        return np.einsum("...dm,...dm->...", slope, theta) + self.constant
+
+    def gradient(self, theta):
+        return 2.0 * (self.image(theta) - self.cross)
+
+    def difference(self, theta, other):
+        slope = self.image(theta + other) - 2.0 * self.cross
+        return np.einsum("...dm,...dm->...", theta - other, slope)
+
+    def with_constant(self, constant):
+        return FactoredLoss(self._a, self.cross, constant)
+
+    def completed_square(self):
+        best = np.linalg.lstsq(self._a, np.linalg.pinv(self._a.T) @ self.cross.T, rcond=None)[0].T
+        v = best @ self._a.T
+        return CompletedSquare(self._a.T, v, self.constant - float((v**2).sum()))
 
 
-def at(t, sde=VE, weighting="variance"):
-    """Return the objective of one time."""
-    return DenoisingObjective(sde, TimeRule(np.array([t]), np.ones(1), t, t), weighting)
+@pytest.fixture(params=[1, 2])
+def pair(request):
+    """The same loss in both forms, with d = 1 and 2."""
+    rng, d = np.random.default_rng(0), request.param
+    a = rng.standard_normal((20, 6)) * 10.0 ** -np.arange(6.0)
+    gram, cross = a.T @ a, rng.standard_normal((d, 6)) @ (a.T @ a)
+    return QuadraticLoss(gram, cross, 3.0), FactoredLoss(a, cross, 3.0)
 
 
-def random_law(rng, kind):
-    if kind == "mixture":
-        weights = rng.dirichlet(np.ones(3))
-        return GaussianMixture(weights, rng.normal(0, 3, 3), rng.uniform(0.0, 2.0, 3))
-    if kind == "single point":
-        return GaussianMixture.from_points([rng.normal()])
-    return GaussianMixture.from_points(np.repeat(rng.normal(0, 2, 2), 3))
+def test_both_forms_are_the_formula(pair):
+    theta = np.random.default_rng(1).standard_normal((4, 3, *pair[0].cross.shape))
+    g, c = pair[0].gram, pair[0].cross
+    expected = [
+        [np.trace(one @ g @ one.T) - 2.0 * np.trace(one @ c.T) + 3.0 for one in some]
+        for some in theta
+    ]
+    for loss in pair:
+        np.testing.assert_allclose(loss(theta), expected, rtol=1e-12)
+        np.testing.assert_allclose(loss.image(theta), theta @ g, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("kind", ["mixture", "single point", "repeated points"])
-@pytest.mark.parametrize("t", [1e-6, 1e-3, 0.065, 0.5, 1.0])
-def test_closed_form_agrees_with_adaptive_quadrature(kind, t):
-    rng = np.random.default_rng(int(1e6 * t) + len(kind))
-    law = random_law(rng, kind)
-    features = draw_features("l1", 8, LogSigmaEmbedding(VE), seed=int(100 * t))
-    W, U = features.W.copy(), features.U.copy()
-    W[0] = 0.0  # a constant feature
-    U[1] = 40.0  # a kink far outside the data
-    U[2] = -40.0 * np.sign(W[2])  # and one on the other side
-    features = RandomFeatures(W, U, features.embedding)
-    loss = denoising_quadratic(law, at(t, VE, one), features)
-    gram, cross = gram_and_cross(law, VE, features, t)
-    assert np.abs(loss.gram - gram).max() <= 1e-12 * np.abs(gram).max()
-    assert np.abs(loss.cross[0] - cross).max() <= 1e-12 * np.abs(cross).max()
-    # Entry by entry too, on the scale that Cauchy–Schwarz sets, where quadrature can tell.
-    norms = np.sqrt(np.diag(gram))
-    seen = norms > 1e-5 * norms.max()
-    pairs = np.outer(norms[seen], norms[seen])
-    difference = np.abs(loss.gram - gram)[np.ix_(seen, seen)]
-    assert (difference <= 1e-12 * pairs + 3e-16 * np.abs(gram).max()).all()
+def test_gradient_is_the_slope_of_the_difference(pair):
+    theta = np.random.default_rng(2).standard_normal(pair[0].cross.shape)
+    step = 1e-6 * np.random.default_rng(3).standard_normal(theta.shape)
+    for loss in pair:
+        slope = float(np.sum(loss.gradient(theta) * step))
+        assert float(loss.difference(theta + step, theta)) == pytest.approx(slope, rel=1e-5)
+        assert float(loss.difference(theta, -theta)) == pytest.approx(
+            float(loss(theta) - loss(-theta)), rel=1e-9
+        )
 
 
-@pytest.mark.parametrize("sigma, t", [(25.0, 1e-12), (1.0001, 1e-6), (1e6, 1.0)])
-def test_very_small_and_very_large_noise(sigma, t):
-    sde = VESDE(sigma)
-    law = GaussianMixture.from_points([-2.0, 0.5, 3.0])
-    features = draw_features("gaussian", 6, AffineEmbedding(), seed=3)
-    loss = denoising_quadratic(law, at(t, sde, one), features)
-    gram, cross = gram_and_cross(law, sde, features, t)
-    np.testing.assert_allclose(loss.gram, gram, rtol=0, atol=1e-12 * np.abs(gram).max())
-    np.testing.assert_allclose(loss.cross[0], cross, rtol=0, atol=1e-12 * np.abs(cross).max())
+def test_completed_square_is_the_same_loss(pair):
+    theta = np.random.default_rng(4).standard_normal((5, *pair[0].cross.shape))
+    for loss in pair:
+        square = loss.completed_square()
+        np.testing.assert_allclose(square(theta), loss(theta), rtol=1e-9)
+        np.testing.assert_allclose(
+            square.difference(theta, theta[::-1]), loss.difference(theta, theta[::-1]), rtol=1e-9
+        )
 
 
-@pytest.mark.parametrize("sde", [VPSDE(), SubVPSDE(), VESDE(5.0, 2.0)])
-@pytest.mark.parametrize("embedding", ["fourier", "affine"])
-def test_every_process_and_embedding_over_the_whole_rule(sde, embedding):
-    chosen = FourierEmbedding.draw(1) if embedding == "fourier" else AffineEmbedding()
-    features = draw_features("torch", 5, chosen, seed=2, preconditioner=sde)
-    law = GaussianMixture([0.3, 0.7], [-1.0, 2.0], [0.5, 0.0])
-    rule = graded_time_rule(1e-2, sde.T, 5)
-    loss = denoising_quadratic(law, DenoisingObjective(sde, rule, "likelihood"), features)
-    lam = rule.weights * sde.diffusion_squared(rule.nodes)
-    parts = [gram_and_cross(law, sde, features, t) for t in rule.nodes]
-    gram = sum(weight * part[0] for weight, part in zip(lam, parts, strict=True))
-    cross = sum(weight * part[1] for weight, part in zip(lam, parts, strict=True))
-    np.testing.assert_allclose(loss.gram, gram, rtol=0, atol=1e-12 * np.abs(gram).max())
-    np.testing.assert_allclose(loss.cross[0], cross, rtol=0, atol=1e-12 * np.abs(cross).max())
-    assert loss.constant == pytest.approx(lam @ sde.std(rule.nodes) ** -2.0, rel=1e-14)
+def test_completed_square_keeps_digits_that_products_lose():
+    """Far along a direction that hardly counts, ‖θ‖² · ε is above what the loss has left."""
+    gram, far = np.array([[1.0, 1.0 - 1e-13], [1.0 - 1e-13, 1.0]]), 3e7 * np.array([[1.0, -1.0]])
+    loss = QuadraticLoss(gram, np.zeros((1, 2)), 0.0)
+    exact = 2.0 * (3e7) ** 2 * float(1.0 - gram[0, 1])
+    assert float(loss.completed_square()(far)) == pytest.approx(exact, rel=1e-2)
 
 
-def test_loss_is_the_expected_squared_error():
-    # The definition itself, by nested adaptive quadrature over z for one datum and one time.
-    features = draw_features("l1", 4, LogSigmaEmbedding(VE), seed=5)
-    theta = np.random.default_rng(0).normal(size=(1, 4))
-    x0, t = 1.3, 0.2
-    loss = denoising_quadratic(GaussianMixture.from_points([x0]), at(t), features)
-    std = float(VE.std(t))
-
-    def squared_error(z):
-        s = float(theta[0] @ features(x0 + std * z, t))
-        return (s + z / std) ** 2 * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-
-    kinks = (-features.biases(t) / features.W[:, 0] - x0) / std
-    value, _ = quad(
-        squared_error, -12, 12, points=np.sort(kinks[np.abs(kinks) < 12]), epsabs=1e-13, limit=200
-    )
-    assert float(loss(theta)) == pytest.approx(std**2 * value, rel=1e-12)
+def test_another_constant_moves_every_value(pair):
+    theta = np.random.default_rng(5).standard_normal(pair[0].cross.shape)
+    for loss in pair:
+        assert float(loss.with_constant(5.0)(theta) - loss(theta)) == pytest.approx(2.0, rel=1e-12)
 
 
-def test_many_points_are_reduced_without_a_trace(monkeypatch):
-    data = bimodal().sample(4000, np.random.default_rng(7))
-    features = draw_features("l1", 40, LogSigmaEmbedding(VE), seed=1)
-    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=32)
-    table = atoms.gaussian_atoms(law, VE, objective.rule.nodes)
-    assert (table.stop - table.start).min() < 100  # the reduction does happen
-    reduced = denoising_quadratic(law, objective, features)
-    monkeypatch.setattr(atoms, "_reduced", lambda points, width: None)
-    plain = denoising_quadratic(law, objective, features)
-    assert np.abs(reduced.gram - plain.gram).max() <= 1e-14 * np.abs(plain.gram).max()
-    assert np.abs(reduced.cross - plain.cross).max() <= 1e-14 * np.abs(plain.cross).max()
-
-
-@pytest.mark.parametrize("law", [bimodal(), GaussianMixture.from_points([-1.0, 0.2, 2.0])])
-def test_crowded_kinks_share_sums_without_a_trace(law):
-    # 600 kinks are carried from box centres by Taylor series, 6 are summed one by one.
-    objective = DenoisingObjective.graded(VE, n_times=24)
-    many, few = (
-        denoising_quadratic(law, objective, draw_features("l1", m, LogSigmaEmbedding(VE), seed=4))
-        for m in (600, 6)
-    )
-    np.testing.assert_allclose(600 * many.gram[:6, :6], 6 * few.gram, rtol=1e-13)
-    np.testing.assert_allclose(np.sqrt(600) * many.cross[:, :6], np.sqrt(6) * few.cross, rtol=1e-13)
-
-
-def test_noise_draws_are_the_plain_average():
-    rng = np.random.default_rng(4)
-    data, noise = rng.normal(0, 2, (7, 1)), rng.standard_normal((7, 3))
-    features = draw_features("l1", 9, LogSigmaEmbedding(VE), seed=2)
-    W = features.W.copy()
-    W[4] = 0.0
-    features = RandomFeatures(W, features.U, features.embedding)
-    objective = DenoisingObjective.graded(VE, n_times=6)
-    rule = objective.rule
-    loss = noise_draw_quadratic(data, noise, objective, features)
-    theta = rng.normal(size=(1, 9))
-    expected = 0.0
-    for t, weight in zip(rule.nodes, rule.weights, strict=True):
-        std = float(VE.std(t))
-        x = data + std * noise
-        s = features(x, float(t)) @ theta[0]
-        expected += weight * std**2 * np.mean((s + noise / std) ** 2)
-    assert float(loss(theta)) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("activation", ["swish", "erf", "tanh"])
-def test_smooth_activations_agree_with_quadrature_and_know_their_error(activation):
-    law = GaussianMixture([0.4, 0.6], [-1.0, 1.5], [0.3, 0.0])
-    features = draw_features("gaussian", 5, LogSigmaEmbedding(VE), seed=8, activation=activation)
-    t = 0.1
-    loss = denoising_quadratic(law, at(t, VE, one), features)
-    marginal = law.diffuse(1.0, float(VE.std(t)))
-    low, high = marginal.domain(12)
-
-    def integrand(x):
-        h, slope = features(x, t), features.derivative(x, t) * features.W[:, 0]
-        return float(marginal.density(x)) * np.concatenate([np.outer(h, h).ravel(), -slope])
-
-    value, _ = quad_vec(integrand, low, high, epsabs=1e-14, epsrel=1e-13)
-    np.testing.assert_allclose(loss.gram.ravel(), value[:25], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(loss.cross[0], value[25:], rtol=0, atol=1e-12)
-    assert 0 < loss.error < 1e-8
-
-
-def test_same_bits_for_any_number_of_threads(on_one_thread):
-    data = bimodal().sample(300, np.random.default_rng(1))
-    features = draw_features("l1", 150, LogSigmaEmbedding(VE), seed=1)
-    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=16)
-
-    def assemble():
-        return denoising_quadratic(law, objective, features)
-
-    default, serial = assemble(), on_one_thread(assemble)
-    assert default.gram.tobytes() == serial.gram.tobytes()
-    assert default.cross.tobytes() == serial.cross.tobytes()
-
-
-def test_gram_is_symmetric_and_positive():
-    features = draw_features("l1", 64, LogSigmaEmbedding(VE), seed=6)
-    objective = DenoisingObjective.graded(VE, n_times=32)
-    loss = denoising_quadratic(raised_cosine(), objective, features)
-    assert (loss.gram == loss.gram.T).all()
-    eigenvalues = np.linalg.eigvalsh(loss.gram)
-    assert eigenvalues.min() > -1e-14 * eigenvalues.max()
-
-
-def test_empirical_loss_tends_to_the_populations():
-    features = draw_features("l1", 30, LogSigmaEmbedding(VE), seed=6)
-    objective = DenoisingObjective.graded(VE, n_times=32)
-    truth = denoising_quadratic(bimodal(), objective, features).gram
-    sizes = np.array([100, 1000, 10_000])
-    errors = []
-    for n in sizes:
-        samples = [bimodal().sample(n, np.random.default_rng(seed)) for seed in range(12)]
-        gaps = [
-            denoising_quadratic(GaussianMixture.from_points(x), objective, features).gram - truth
-            for x in samples
-        ]
-        errors.append(np.sqrt(np.mean([np.sum(gap**2) for gap in gaps])))
-    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
-    # 12 samples: the slope's standard error is about 0.06; fixed seeds, so no false alarm.
-    assert slope == pytest.approx(-0.5, abs=0.15)
-
-
-def test_score_norm_against_adaptive_quadrature():
-    law = GaussianMixture([0.4, 0.6], [-2.0, 1.0], [0.5, 1.0])
-    norm = score_norm(law, at(0.05, VE, one))
-    marginal = law.diffuse(1.0, float(VE.std(0.05)))
-    value, _ = quad(
-        lambda x: float(marginal.density(x) * marginal.score(x) ** 2), -12, 14, limit=400
-    )
-    assert float(norm) == pytest.approx(value, rel=1e-8)
-    assert float(norm.error) < 1e-6
-
-
-def test_weightings():
-    t = np.array([0.01, 0.5])
-    std = VE.std(t)
-
-    def weighting_values(weighting, d=1):
-        return at(0.1, VE, weighting).weighting_values(t, d)
-
-    np.testing.assert_allclose(weighting_values("variance"), std**2)
-    np.testing.assert_allclose(weighting_values("inverse-norm", 4), std / 2.0)
-    np.testing.assert_allclose(weighting_values("likelihood"), 25.0 ** (2 * t))
-    np.testing.assert_allclose(weighting_values(lambda t: 3.0), [3.0, 3.0])
-    with pytest.raises(ArgumentError, match="weighting must be one of"):
-        at(0.1, VE, "likelyhood")
-    with pytest.raises(ArgumentError, match="non-negative"):
-        weighting_values(lambda t: t - 0.1)
-
-
-def test_what_follows_from_process_times_and_weighting():
-    objective = DenoisingObjective.graded(VE, 0.01, 20, "likelihood")
-    t = objective.rule.nodes
-    lam = objective.rule.weights * VE.diffusion_squared(t)
-    np.testing.assert_allclose(objective.node_weights(), lam, rtol=1e-15)
-    assert objective.constant(3) == pytest.approx(3.0 * lam @ VE.std(t) ** -2.0, rel=1e-14)
-    refined = objective.refined
-    assert len(refined.rule) == 40
-    assert (refined.rule.t_min, refined.rule.t_max) == (0.01, 1.0)
-    assert refined.weighting == "likelihood"
-
-
-def test_refusals():
-    features = draw_features("l1", 4, AffineEmbedding(), seed=0, dimension=2)
-    flat = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
-    with pytest.raises(ArgumentError, match="dimension 1 only, got 2"):
-        denoising_quadratic(flat, at(0.1), features)
-    with pytest.raises(ArgumentError, match="do not fit"):
-        denoising_quadratic(bimodal(), at(0.1), features)
-    smooth = draw_features("l1", 4, AffineEmbedding(), seed=0, activation="tanh")
-    with pytest.raises(ArgumentError, match="noise_samples needs activation 'relu'"):
-        noise_draw_quadratic(np.zeros((1, 1)), np.zeros((1, 1)), at(0.1), smooth)
+def test_flows_and_score_matching_take_either_form(pair):
+    dense, factored = pair
+    flow, tau = GradientFlow(dense), np.logspace(0, 9, 400)
+    np.testing.assert_allclose(flow.loss(tau, factored), flow.loss(tau), rtol=1e-7)
+    by_matrix, by_factor = ScoreMatching(dense, dense, 0.0), ScoreMatching(factored, factored, 0.0)
+    theta = flow.theta(tau[::40])
+    np.testing.assert_allclose(by_factor(theta).value, by_matrix(theta).value, rtol=1e-7)
