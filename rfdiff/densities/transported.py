@@ -135,7 +135,7 @@ class TransportedDensity(ABC):
         return bool(np.isfinite(self.domain).all())
 
     @property
-    def _n_rows(self) -> int:
+    def _n_taus(self) -> int:
         return int(np.prod(self.shape))
 
     def _need_line(self, name: str) -> None:

@@ -10,15 +10,15 @@ from scipy.stats import norm
 import rfdiff
 from reference.finer_densities import KINDS, Truth, random_case
 from rfdiff.densities.probability_flow.characteristics import (
-    RectifiedCharacteristics,
+    ReluCharacteristics,
     SmoothCharacteristics,
 )
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.probability_flow.interval_quadrature import (
-    cells_between,
-    integrate_along,
-    left_at_kinks,
+    Intervals,
+    integrate_intervals,
     log_slope_mean,
+    remaining_at_kinks,
 )
 from rfdiff.diffusion.law_on_domain import Reference, adaptive_panels
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
@@ -51,7 +51,7 @@ def rising(n):
 
 
 def carried(flow, x, times):
-    return flow.carry(np.repeat(ONE_ROW, len(x)), x, times)
+    return flow.transport(np.repeat(ONE_ROW, len(x)), x, times)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ class TestCharacteristics:
         run = rfdiff.train_exact(1e4, n=50, m=20, embedding=embedding)
         x = np.array([-4.1, -1.3, 0.2, 0.7, 3.3, 8.0])
         end, log_jacobian = brute_force_flow(run.learned_score(), x, 500)
-        got = carried(RectifiedCharacteristics(run.learned_score(), SDE), x, rising(1024))
+        got = carried(ReluCharacteristics(run.learned_score(), SDE), x, rising(1024))
         np.testing.assert_allclose(got.x, end, atol=2e-4)
         np.testing.assert_allclose(got.log_jacobian, log_jacobian, atol=2e-3)
 
@@ -199,16 +199,16 @@ class TestCharacteristics:
         theta = np.array([[0.02, -0.03, 0.01, -0.2, 0.2, 0.05, -0.02, 0.03]])
         score, x = RandomFeatureScore(features, theta), np.linspace(-4, 4, 9)
         end, log_jacobian = brute_force_flow(score, x, 2000)
-        got = carried(RectifiedCharacteristics(score, SDE), x, rising(512))
+        got = carried(ReluCharacteristics(score, SDE), x, rising(512))
         np.testing.assert_allclose(got.x, end, atol=1e-5)
         np.testing.assert_allclose(got.log_jacobian, log_jacobian, atol=1e-4)
 
     def test_an_integrator_that_ignores_kinks_is_far_worse(self, run):
         score, x = run.learned_score(1e4), np.linspace(-5.0, 5.0, 41)
-        fine = carried(RectifiedCharacteristics(score, SDE), x, rising(2048))
+        fine = carried(ReluCharacteristics(score, SDE), x, rising(2048))
         aware, blind = (
             carried(kind(score, SDE), x, rising(128))
-            for kind in (RectifiedCharacteristics, SmoothCharacteristics)
+            for kind in (ReluCharacteristics, SmoothCharacteristics)
         )
 
         def error(got):
@@ -217,7 +217,7 @@ class TestCharacteristics:
         assert error(aware) < 0.02 * error(blind)
 
     def test_the_flow_and_its_reverse_undo_each_other(self, run):
-        flow, x = RectifiedCharacteristics(run.learned_score(1e4), SDE), np.linspace(-6.0, 6.0, 50)
+        flow, x = ReluCharacteristics(run.learned_score(1e4), SDE), np.linspace(-6.0, 6.0, 50)
         there = carried(flow, x, rising(1024))
         back = carried(flow, there.x, rising(1024)[::-1])
         np.testing.assert_allclose(back.x, x, atol=1e-6)
@@ -228,7 +228,7 @@ class TestCharacteristics:
         case = random_case(60)
         x = np.linspace(*case.domain, 20_001)
         times = time_grid("log", case.sde, case.t, 128)[::-1]
-        got = carried(RectifiedCharacteristics(case.score, case.sde), x, times)
+        got = carried(ReluCharacteristics(case.score, case.sde), x, times)
         slope = np.exp(got.log_jacobian)
         defect = np.diff(got.x) / (0.5 * (slope[1:] + slope[:-1]) * np.diff(x)) - 1.0
         p = case.law.density(x[1:]) / case.law.density(x[1:]).sum()
@@ -236,7 +236,7 @@ class TestCharacteristics:
         assert abs(defect @ p) < 1e-3
 
     def test_thread_count_does_not_matter(self, run, on_one_thread):
-        flow, x = RectifiedCharacteristics(run.learned_score(1e6), SDE), np.linspace(-6, 6, 600)
+        flow, x = ReluCharacteristics(run.learned_score(1e6), SDE), np.linspace(-6, 6, 600)
 
         def solve():
             return carried(flow, x, rising(256)).log_jacobian
@@ -270,12 +270,12 @@ class TestQuadrature:
         edges = np.linspace(0.0, 1.0, 161)
         every = np.repeat(np.arange(n), len(edges))
         at = np.stack(trace(every, np.tile(edges, n))).reshape(4, n, len(edges))
-        cells, mean = cells_between(edges, at), log_slope_mean(np.ones_like)
-        got, leaves = integrate_along(trace, mean, cells, n, 1e-3, left_at_kinks)
-        gaps = leaves.left[1:] - leaves.right[:-1]
-        assert (gaps[np.diff(leaves.rows) == 0] == 0.0).all()
-        assert (leaves.left.min(), leaves.right.max(), leaves.rows.max()) == (0.0, 1.0, n - 1)
-        np.testing.assert_array_equal(mean(leaves.traced(trace)).value, leaves.value)
+        intervals, mean = Intervals.between(edges, at), log_slope_mean(np.ones_like)
+        got, accepted = integrate_intervals(trace, mean, intervals, n, 1e-3, remaining_at_kinks)
+        gaps = accepted.left[1:] - accepted.right[:-1]
+        assert (gaps[np.diff(accepted.k) == 0] == 0.0).all()
+        assert (accepted.left.min(), accepted.right.max(), accepted.k.max()) == (0.0, 1.0, n - 1)
+        np.testing.assert_array_equal(mean(accepted.traced(trace)).value, accepted.value)
         assert got.error.max() <= 1e-3
         assert (np.abs(got.value - exact) <= got.error).mean() >= 0.95
         assert (np.abs(got.value - exact) <= 1e-3 * got.error).mean() < 0.5

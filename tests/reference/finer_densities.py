@@ -138,7 +138,7 @@ class Truth:
 
         def at_end(y: np.ndarray) -> np.ndarray:
             # x has lost digits where the flow contracts: ρ is followed from y, not from x.
-            to = flow.carry(np.zeros(len(y), np.intp), y, times)
+            to = flow.transport(np.zeros(len(y), np.intp), y, times)
             rho = start.log_density(y) - to.log_jacobian - self.case.law.log_density(to.x)
             return start.density(y) * f(to.x, rho, start.cdf(y))
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._kernels import characteristics as kernels
+from ..._kernels.characteristics.advance import advance
+from ..._kernels.characteristics.sorted_kinks import lay_out
 from ...diffusion.sde import ForwardSDE
 from ...model.score import RandomFeatureScore, Score, fast_score, is_piecewise_linear
 from ...support.errors import ArgumentError
@@ -22,7 +23,7 @@ from ...support.validation import FloatArray, memory
 
 # Steps handed to the kernel at once, and the bytes of each for a feature.
 _BLOCK, _STEP_BYTES = 256, 104
-# Bytes of blocks that are kept for the next points to be carried along the same times.
+# Bytes of blocks that are kept for the next points to be transported along the same times.
 _KEPT_BYTES = 1 << 28
 # A feature flatter than this has its kink at infinity: a function of time alone.
 _FLAT = 1e-100
@@ -31,37 +32,35 @@ _TASK = 256
 
 
 class Characteristics(Protocol):
-    """A way to carry points along the flow."""
+    """A way to transport points along the probability flow."""
 
     @property
     def order(self) -> int:
         """Order of the log-density's error in the step."""
 
-    def carry(self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray) -> "Carried":
-        """Carry points x (P,) or (P, d) along `times` (n + 1,), rising or falling.
+    def transport(self, k: NDArray[np.intp], x: FloatArray, times: FloatArray) -> "Transported":
+        """Transport points x (P,) or (P, d) along `times` (n + 1,), rising or falling.
 
-        Point i belongs to the training time rows[i], a flat index.
+        Point i belongs to the training time k[i], a flat index.
         """
 
 
 @dataclass(frozen=True)
-class Carried:
+class Transported:
     """Where points end, shaped as they began, and the map's slope there.
 
     Attributes:
         x: the ends.
         log_jacobian: log |∂x(end)/∂x(start)|, (P,).
-        bend: its derivative by x(start), (P,), a sum over the kinks that were met, if asked for.
     """
 
     x: FloatArray
     log_jacobian: FloatArray
-    bend: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class RectifiedCharacteristics:
-    """The flow of a one-dimensional ReLU score; every kink is met exactly."""
+class ReluCharacteristics:
+    """The characteristics of a one-dimensional ReLU score; every kink is met exactly."""
 
     score: RandomFeatureScore
     sde: ForwardSDE
@@ -73,23 +72,21 @@ class RectifiedCharacteristics:
         """Indices of the features that have a kink."""
         return np.flatnonzero(np.abs(self.score.features.W[:, 0]) > _FLAT)
 
-    def carry(
-        self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray, *, bend: bool = False
-    ) -> Carried:
-        """Carry points x (P,) along `times`; ask for the `bend` of the map too."""
-        order = np.lexsort((x, rows))
-        used, member = np.unique(rows[order], return_inverse=True)
+    def transport(self, k: NDArray[np.intp], x: FloatArray, times: FloatArray) -> Transported:
+        """Transport points x (P,) along `times`."""
+        order = np.lexsort((x, k))
+        used, member = np.unique(k[order], return_inverse=True)
         task_start = _cut(member)
-        thetas, paths = self.score.flat_theta[used], x[order]
-        log_jacobian, bends = np.zeros(len(x)), np.zeros(len(x) if bend else 0)
+        thetas, points = self.score.flat_theta[used], x[order]
+        log_jacobian = np.zeros(len(x))
         sloped = np.ascontiguousarray(thetas[:, self._sloped])
         for start in range(0, len(times) - 1, _BLOCK):
             steps = self._steps(thetas, times[start : start + _BLOCK + 1])
             tasks = member[task_start[:-1]], task_start
-            kernels.advance(*(sloped, *steps, *tasks, paths, log_jacobian, bends))
+            advance(*(sloped, *steps, *tasks, points, log_jacobian))
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return Carried(paths[back], log_jacobian[back], bends[back] if bend else None)
+        return Transported(points[back], log_jacobian[back])
 
     def _steps(self, thetas: FloatArray, times: FloatArray) -> tuple[Any, ...]:
         """The arguments of the kernel for the steps between `times`."""
@@ -132,7 +129,7 @@ def _sorted_kinks(w: FloatArray, biases: FloatArray) -> tuple[Any, ...]:
         np.empty(shape, np.int64), np.empty(shape), np.empty((*shape, 3)), np.empty((*shape, 3)),
         np.empty(shape), np.empty(shape),
     )  # fmt: skip
-    kernels.lay_out(w, biases, *arrays)
+    lay_out(w, biases, *arrays)
     return arrays
 
 
@@ -151,7 +148,7 @@ def _cut(member: NDArray[np.intp]) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, eq=False)
 class SmoothCharacteristics:
-    """The flow of any score in any dimension by the classical Runge–Kutta method."""
+    """The characteristics of any score in any dimension by the classical Runge–Kutta method."""
 
     score: Score
     sde: ForwardSDE
@@ -161,38 +158,40 @@ class SmoothCharacteristics:
         """4, or 1 where the divergence jumps at the kinks of ReLU features."""
         return 4 if fast_score(self.score).is_smooth else 1
 
-    def carry(self, rows: NDArray[np.intp], x: FloatArray, times: FloatArray) -> Carried:
-        """Carry points x (P,) or (P, d) along `times`."""
+    def transport(self, k: NDArray[np.intp], x: FloatArray, times: FloatArray) -> Transported:
+        """Transport points x (P,) or (P, d) along `times`."""
         end, log_jacobian = np.array(x, dtype=np.float64), np.zeros(len(x))
-        for row in np.unique(rows):
-            here, score = np.flatnonzero(rows == row), fast_score(self.score).select(int(row))
+        for member in np.unique(k):
+            here, score = np.flatnonzero(k == member), fast_score(self.score).select(int(member))
             for t0, t1 in pairwise(times):
                 end[here], change = self._step(score, end[here], float(t0), float(t1))
                 log_jacobian[here] += change
-        return Carried(end, log_jacobian)
+        return Transported(end, log_jacobian)
 
     def _step(
         self, score: Score, x: FloatArray, t0: float, t1: float
     ) -> tuple[FloatArray, FloatArray]:
         h, middle = t1 - t0, 0.5 * (t0 + t1)
-        k1, d1 = self._flow(score, x, t0)
-        k2, d2 = self._flow(score, x + 0.5 * h * k1, middle)
-        k3, d3 = self._flow(score, x + 0.5 * h * k2, middle)
-        k4, d4 = self._flow(score, x + h * k3, t1)
+        k1, d1 = self._velocity(score, x, t0)
+        k2, d2 = self._velocity(score, x + 0.5 * h * k1, middle)
+        k3, d3 = self._velocity(score, x + 0.5 * h * k2, middle)
+        k4, d4 = self._velocity(score, x + h * k3, t1)
         end = x + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
         return end, h / 6.0 * (d1 + 2.0 * d2 + 2.0 * d3 + d4)
 
-    def _flow(self, score: Score, x: FloatArray, t: float) -> tuple[FloatArray, FloatArray]:
+    def _velocity(self, score: Score, x: FloatArray, t: float) -> tuple[FloatArray, FloatArray]:
         """Return f x − ½g² s and its divergence."""
         f, half = float(self.sde.drift(t)), 0.5 * float(self.sde.diffusion_squared(t))
         s, divergence = score(x, t), score.divergence(x, t)
         if not (np.isfinite(s).all() and np.isfinite(divergence).all()):
-            raise ArgumentError(f"score must be finite along the flow, it is not at t = {t:g}")
+            raise ArgumentError(
+                f"score must be finite along the probability flow, it is not at t = {t:g}"
+            )
         return f * x - half * s, f * self.score.dimension - half * divergence
 
 
 def characteristics_of(score: Score, sde: ForwardSDE) -> Characteristics:
     """Return the integrator that fits the score."""
     if is_piecewise_linear(score):
-        return RectifiedCharacteristics(score, sde)
+        return ReluCharacteristics(score, sde)
     return SmoothCharacteristics(score, sde)

@@ -19,7 +19,7 @@ from ...numerics.quadrature import gauss_legendre
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
 from ..interfaces import Divergence, LearnedDensity
-from .interval_quadrature import Cells, Part, Quantity, rounding
+from .interval_quadrature import Intervals, Part, Quantity, rounding
 from .transported_intervals import Node
 
 # Widths of the prior: where the flow grows without bound, the second moment is in its far tails.
@@ -126,8 +126,8 @@ class IntervalComparison:
             )
             return [below, prior.log_density(y) - log_slope - self.reference.log_density(x)]
 
-        def quantity(cells: Cells) -> Part:
-            return part(self._masses(cells))
+        def quantity(intervals: Intervals) -> Part:
+            return part(self._masses(intervals))
 
         return self.learned.integral(name, quantity, node, edges, back=True)
 
@@ -140,8 +140,8 @@ class IntervalComparison:
             unit: of the integral; it may err by the density's tolerance times this.
         """
 
-        def quantity(cells: Cells) -> Part:
-            return part(self._gaps(cells))
+        def quantity(intervals: Intervals) -> Part:
+            return part(self._gaps(intervals))
 
         return self.learned.integral(
             name, quantity, self._quantile_node, self._edges, back=True, unit=unit
@@ -172,14 +172,14 @@ class IntervalComparison:
         """Density of the law at the nodes of its panels."""
         return np.exp(self.reference.log_density(self._panels.x))
 
-    def _masses(self, cells: Cells) -> Masses:
+    def _masses(self, intervals: Intervals) -> Masses:
         """Return what is known on intervals between points whose trace is x, ln dx/dy, F and ρ."""
-        (x0, _, below0, ratio0), (x1, _, below1, ratio1) = cells.start, cells.end
+        (x0, _, below0, ratio0), (x1, _, below1, ratio1) = intervals.start, intervals.end
         with np.errstate(divide="ignore", invalid="ignore"):
             log_p = np.log(below1 - below0)
         small = ~(log_p > np.log(_SMALL))
         log_p[small] = _log_mass(self.reference.log_density, x0[small], x1[small])
-        log_q = _log_mass(self.learned.start_law.log_density, cells.left, cells.right)
+        log_q = _log_mass(self.learned.start_law.log_density, intervals.left, intervals.right)
         folded = np.maximum(below0 - below1, 0.0)
         return Masses(log_p, log_q, ratio0, ratio1, folded, rounding(x0, x1))
 
@@ -193,10 +193,12 @@ class IntervalComparison:
         with np.errstate(over="ignore"):
             return [own, high - low, np.exp(log_slope - prior.log_density(y))]
 
-    def _gaps(self, cells: Cells) -> Gaps:
+    def _gaps(self, intervals: Intervals) -> Gaps:
         """Return the gaps on intervals between points with the trace of `_quantile_node`."""
-        (x0, _, own0, slack0, rate0), (x1, _, own1, slack1, rate1) = cells.start, cells.end
-        mass = np.exp(_log_mass(self.learned.start_law.log_density, cells.left, cells.right))
+        (x0, _, own0, slack0, rate0), (x1, _, own1, slack1, rate1) = intervals.start, intervals.end
+        mass = np.exp(
+            _log_mass(self.learned.start_law.log_density, intervals.left, intervals.right)
+        )
         # Where too few steps have folded the line, x is no quantile.
         slack = np.maximum(slack0, slack1) + np.maximum(x0 - x1, 0.0)
         # The rates at both ends say how far x strays from its chord.

@@ -75,7 +75,7 @@ class ReverseSDEDensity(TransportedDensity):
         super().__post_init__()
         wanted = self.domain if self._bounded else None
         drops = drops_of(self.score)
-        problem = ReverseProblem(drops, self._n_rows, self.sde, self.t, self.start_law)
+        problem = ReverseProblem(drops, self._n_taus, self.sde, self.t, self.start_law)
         grid = widened_grid(problem, wanted)
         if wanted is not None:
             self._require_mass(rough_mass(problem, grid, wanted))

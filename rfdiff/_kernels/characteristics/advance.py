@@ -25,72 +25,12 @@ import math
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-# Kinks are clipped here: so far away their features are functions of time alone.
-_FAR = 1e100
+from .parabolas import parabola, parabola_integral, parabola_root, parabola_slope
+
 # Below this |∫a| Simpson's rule integrates the exponential of a step to 10⁻⁶ of a force.
 _SLIGHT = 0.3
 # A kink is met once what its time is wrong by turns the log slope by less than this.
 _MET, _MOST_TRIES = 1e-5, 60
-
-
-@njit(cache=True, inline="always")
-def _kink(bias, w):
-    return min(max(-bias / w, -_FAR), _FAR)
-
-
-@njit(cache=True, parallel=True)
-def lay_out(w, biases, order, jump, bias, kinks, ahead, behind):
-    """Fill the arrays of n steps from slopes w (m,), none zero, and biases (n, 3, m)."""
-    n, m = order.shape
-    for i in prange(n):
-        start = np.empty(m)
-        for j in range(m):
-            start[j] = _kink(biases[i, 0, j], w[j])
-        order[i] = np.argsort(start, kind="mergesort")
-        farthest = -np.inf
-        for k in range(m):
-            j = order[i, k]
-            sign = -1.0 if w[j] < 0.0 else 1.0
-            jump[i, k] = abs(w[j])
-            for q in range(3):
-                bias[i, k, q] = sign * biases[i, q, j]
-                kinks[i, k, q] = _kink(biases[i, q, j], w[j])
-            farthest = max(farthest, kinks[i, k, 2])
-            behind[i, k] = farthest
-        nearest = np.inf
-        for k in range(m - 1, -1, -1):
-            nearest = min(nearest, kinks[i, k, 2])
-            ahead[i, k] = nearest
-
-
-@njit(cache=True, inline="always")
-def _parabola(a, b, c, u):
-    """Value at u of the parabola through (0, a), (½, b), (1, c)."""
-    return a + u * ((4.0 * b - 3.0 * a - c) + 2.0 * u * (a - 2.0 * b + c))
-
-
-@njit(cache=True, inline="always")
-def _parabola_slope(a, b, c, u):
-    """Derivative at u of the parabola through (0, a), (½, b), (1, c)."""
-    return (4.0 * b - 3.0 * a - c) + 4.0 * u * (a - 2.0 * b + c)
-
-
-@njit(cache=True, inline="always")
-def _parabola_integral(a, b, c, u):
-    """Integral over (0, u) of the parabola through (0, a), (½, b), (1, c)."""
-    linear, square = 4.0 * b - 3.0 * a - c, a - 2.0 * b + c
-    return u * (a + u * (0.5 * linear + (2.0 / 3.0) * u * square))
-
-
-@njit(cache=True)
-def _crossing(a, b, c):
-    """Root in [0, 1] of the parabola through (0, a), (½, b), (1, c) with a and c of other sign."""
-    linear, square = 4.0 * b - 3.0 * a - c, 2.0 * (a - 2.0 * b + c)
-    root = math.sqrt(max(linear * linear - 4.0 * square * a, 0.0))
-    divisor = linear + root if c > a else linear - root
-    if divisor == 0.0:
-        return 0.0
-    return min(max(-2.0 * a / divisor, 0.0), 1.0)
 
 
 @njit(cache=True)
@@ -122,12 +62,12 @@ def _fill_pieces(theta, order, jump, bias, left_slope, left_bias, slope, interce
 def _gap_root(y, middle, end, u, k0, km, k1):
     """Time in [0, 1] of the rest of the step at which the path meets the kink."""
     if u == 0.0:
-        return _crossing(y - k0, middle - km, end - k1)
-    start = y - _parabola(k0, km, k1, u)
-    halfway = middle - _parabola(k0, km, k1, 0.5 * (1.0 + u))
+        return parabola_root(y - k0, middle - km, end - k1)
+    start = y - parabola(k0, km, k1, u)
+    halfway = middle - parabola(k0, km, k1, 0.5 * (1.0 + u))
     # The path may already be a rounding error past a kink that meets it together with another.
     start = min(start, 0.0) if end > k1 else max(start, 0.0)
-    return _crossing(start, halfway, end - k1)
+    return parabola_root(start, halfway, end - k1)
 
 
 @njit(cache=True)
@@ -178,24 +118,24 @@ def _linear_step(y, whole, late, force_0, force_m, force_1):
 @njit(cache=True, inline="always")
 def _velocity(y, u, s, f, g, b):
     """dy/du at y and u where the score's slope is s; f, g and b are parabolas of u."""
-    gain = _parabola(g[0], g[1], g[2], u)
-    return (_parabola(f[0], f[1], f[2], u) - gain * s) * y - gain * _parabola(b[0], b[1], b[2], u)
+    gain = parabola(g[0], g[1], g[2], u)
+    return (parabola(f[0], f[1], f[2], u) - gain * s) * y - gain * parabola(b[0], b[1], b[2], u)
 
 
 @njit(cache=True)
 def _linear_part(y, u, v, s, f, g, b):
     """Follow the linear flow of slope s from u to v."""
     middle, part = 0.5 * (u + v), v - u
-    drift, gain = _parabola_integral(f[0], f[1], f[2], v), _parabola_integral(g[0], g[1], g[2], v)
-    whole = drift - _parabola_integral(f[0], f[1], f[2], u)
-    whole -= s * (gain - _parabola_integral(g[0], g[1], g[2], u))
-    late = drift - _parabola_integral(f[0], f[1], f[2], middle)
-    late -= s * (gain - _parabola_integral(g[0], g[1], g[2], middle))
+    drift, gain = parabola_integral(f[0], f[1], f[2], v), parabola_integral(g[0], g[1], g[2], v)
+    whole = drift - parabola_integral(f[0], f[1], f[2], u)
+    whole -= s * (gain - parabola_integral(g[0], g[1], g[2], u))
+    late = drift - parabola_integral(f[0], f[1], f[2], middle)
+    late -= s * (gain - parabola_integral(g[0], g[1], g[2], middle))
     return _linear_step(
         y, whole, late,
-        -part * _parabola(g[0], g[1], g[2], u) * _parabola(b[0], b[1], b[2], u),
-        -part * _parabola(g[0], g[1], g[2], middle) * _parabola(b[0], b[1], b[2], middle),
-        -part * _parabola(g[0], g[1], g[2], v) * _parabola(b[0], b[1], b[2], v),
+        -part * parabola(g[0], g[1], g[2], u) * parabola(b[0], b[1], b[2], u),
+        -part * parabola(g[0], g[1], g[2], middle) * parabola(b[0], b[1], b[2], middle),
+        -part * parabola(g[0], g[1], g[2], v) * parabola(b[0], b[1], b[2], v),
     )  # fmt: skip
 
 
@@ -212,16 +152,16 @@ def _meet(y, u, met, k0, km, k1, sign, turn, s, f, g, b):
     early, late = u, 1.0
     for _ in range(_MOST_TRIES):
         at = _linear_part(y, u, met, s, f, g, b)
-        beyond = at - _parabola(k0, km, k1, met)
+        beyond = at - parabola(k0, km, k1, met)
         if sign * beyond > 0.0:
             late = met
         else:
             early = met
-        closing = _velocity(at, met, s, f, g, b) - _parabola_slope(k0, km, k1, met)
+        closing = _velocity(at, met, s, f, g, b) - parabola_slope(k0, km, k1, met)
         wrong, guess = late - early, early
         if abs(beyond) < abs(closing) * wrong:
             wrong, guess = abs(beyond / closing), met - beyond / closing
-        if wrong * abs(turn) * _parabola(g[0], g[1], g[2], met) <= _MET:
+        if wrong * abs(turn) * parabola(g[0], g[1], g[2], met) <= _MET:
             break
         met = guess if early < guess < late else 0.5 * (early + late)
     return met, at
@@ -229,19 +169,15 @@ def _meet(y, u, met, k0, km, k1, sign, turn, s, f, g, b):
 
 @njit(cache=True)
 def _step_past_kinks(
-    y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched,
-    bending,
-):  # fmt: skip
-    """Follow one path through one step; return its end, the integral of ½g²c γ along it, and minus
-    that integral's derivative by y.
+    y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
+):
+    """Follow one path through one step; return its end and the integral of ½g²c γ along it.
 
-    `end` is where the path would go if it met no kink. A kink met at a relative speed of r adds
-    −½g²c δγ J/r to the derivative, J = ∂y(met)/∂y(start): the later the path is, the longer it
-    keeps its old slope.
+    `end` is where the path would go if it met no kink.
     """
     f, g = (drift[0], drift[1], drift[2]), (gain[0], gain[1], gain[2])
     b = (betas[0], betas[1], betas[2])
-    u, n_switched, used, spent, bend = 0.0, 0, 0.0, 0.0, 0.0
+    u, n_switched, used, spent = 0.0, 0, 0.0, 0.0
     while True:
         rest = 1.0 - u
         k1, k_end = rest * _velocity(y, u, s, f, g, b), rest * _velocity(end, 1.0, s, f, g, b)
@@ -259,14 +195,9 @@ def _step_past_kinks(
         kink_0, kink_m, kink_1 = kinks[first, 0], kinks[first, 1], kinks[first, 2]
         met = u + rest * when
         u, y = _meet(y, u, met, kink_0, kink_m, kink_1, sign, turn, s, f, g, b)
-        reached = _parabola_integral(g[0], g[1], g[2], u)
+        reached = parabola_integral(g[0], g[1], g[2], u)
         used += s * (reached - spent)
         spent = reached
-        if bending:
-            speed = _velocity(y, u, s, f, g, b) - _parabola_slope(kink_0, kink_m, kink_1, u)
-            if speed != 0.0:
-                growth = math.exp(_parabola_integral(f[0], f[1], f[2], u) - used)
-                bend -= _parabola(g[0], g[1], g[2], u) * turn * growth / speed
         s += turn
         b = (
             b[0] + weight * bias[first, 0],
@@ -274,22 +205,22 @@ def _step_past_kinks(
             b[2] + weight * bias[first, 2],
         )
         end = _linear_part(y, u, 1.0, s, f, g, b)
-    return end, used + s * (_parabola_integral(g[0], g[1], g[2], 1.0) - spent), bend
+    return end, used + s * (parabola_integral(g[0], g[1], g[2], 1.0) - spent)
 
 
 @njit(cache=True)
 def _carry_row(
     theta, order, jump, bias, kinks, ahead, behind, drift, gain, slope, intercept, switched,
-    x, log_jacobian, bend,
+    x, log_jacobian,
 ):  # fmt: skip
     """Carry the paths x (N,) of one θ through one step."""
-    m, bending = len(order), len(bend) > 0
+    m = len(order)
     f0, fm, f1 = drift[0], drift[1], drift[2]
     g0, gm, g1 = gain[0], gain[1], gain[2]
-    drift_total = _parabola_integral(f0, fm, f1, 1.0)
-    gain_total = _parabola_integral(g0, gm, g1, 1.0)
-    drift_late = drift_total - _parabola_integral(f0, fm, f1, 0.5)
-    gain_late = gain_total - _parabola_integral(g0, gm, g1, 0.5)
+    drift_total = parabola_integral(f0, fm, f1, 1.0)
+    gain_total = parabola_integral(g0, gm, g1, 1.0)
+    drift_late = drift_total - parabola_integral(f0, fm, f1, 0.5)
+    gain_late = gain_total - parabola_integral(g0, gm, g1, 0.5)
     place = 0
     for q in range(len(x)):
         y = x[q]
@@ -301,12 +232,10 @@ def _carry_row(
             y, drift_total - spent, drift_late - s * gain_late, -g0 * b0, -gm * bm, -g1 * b1
         )  # fmt: skip
         if (place < m and ahead[place] < end) or (place > 0 and behind[place - 1] >= end):
-            end, spent, turn = _step_past_kinks(
+            end, spent = _step_past_kinks(
                 y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain,
-                s, intercept[place], switched, bending,
+                s, intercept[place], switched,
             )  # fmt: skip
-            if bending:
-                bend[q] += math.exp(log_jacobian[q]) * turn
         x[q] = end
         log_jacobian[q] += drift_total - spent
 
@@ -314,7 +243,7 @@ def _carry_row(
 @njit(cache=True, parallel=True)
 def _advance(
     lanes, thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian, bend,
+    task_row, task_start, x, log_jacobian,
 ):  # fmt: skip
     """Each of the lanes takes tasks in turn: late training times, which cost more, lie together."""
     m, n_tasks = order.shape[1], len(task_row)
@@ -323,7 +252,6 @@ def _advance(
         switched = np.empty(m, np.int64)
         for task in range(lane, n_tasks, lanes):
             r, here = task_row[task], slice(task_start[task], task_start[task + 1])
-            bends = bend[here] if len(bend) > 0 else bend
             for i in range(len(order)):
                 _fill_pieces(
                     thetas[r], order[i], jump[i], bias[i], left_slope[r], left_bias[r, i],
@@ -332,21 +260,19 @@ def _advance(
                 _carry_row(
                     thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i],
                     drift[i], gain[i], slope, intercept, switched, x[here], log_jacobian[here],
-                    bends,
                 )  # fmt: skip
 
 
 def advance(
     thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian, bend,
+    task_row, task_start, x, log_jacobian,
 ):  # fmt: skip
     """Carry paths x (P,) through all steps, in place.
 
     Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
-    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path,
-    and `bend` (P,) the derivative of that by where the path began, unless it is empty.
+    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path.
     """
     _advance(
         get_num_threads(), thetas, order, jump, bias, kinks, ahead, behind, drift, gain,
-        left_slope, left_bias, task_row, task_start, x, log_jacobian, bend,
+        left_slope, left_bias, task_row, task_start, x, log_jacobian,
     )  # fmt: skip
