@@ -5,7 +5,6 @@ moments (point masses allowed); any other one-dimensional law with `log_density`
 integrated on panels that are bisected until its density is resolved.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
 
 from .._kernels.mixture_tails import mixture_tails
+from ..numerics.adaptive_panels import adaptive_panels
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, interval
@@ -51,48 +51,6 @@ def parse_domain(domain: Any) -> Domain:
     if np.shape(domain) == (2,) and tuple(domain) == (-np.inf, np.inf):
         return -np.inf, np.inf
     return interval("domain", domain)
-
-
-def adaptive_panels(
-    f: Callable[[FloatArray], FloatArray], edges: FloatArray, tolerance: float = _TOLERANCE
-) -> tuple[FloatArray, Estimate]:
-    """Bisect panels until Gauss–Legendre rules of order 16 and 8 agree; return edges and ∫f.
-
-    `f` maps points (N,) to (c, N). The estimate has shape (c,); its error is the sum of the
-    differences of the two rules, which bounds the finer one generously.
-    """
-    fine_nodes, fine_weights = roots_legendre(_ORDER)
-    coarse_nodes, coarse_weights = roots_legendre(_ORDER // 2)
-    left, right = np.asarray(edges[:-1], np.float64), np.asarray(edges[1:], np.float64)
-    done_edges, total, error = [edges[-1:]], 0.0, 0.0
-    span = edges[-1] - edges[0]
-    for level in range(40):
-        half, middle = 0.5 * (right - left), 0.5 * (right + left)
-        fine = _panel_sums(f, middle, half, fine_nodes, fine_weights)
-        coarse = _panel_sums(f, middle, half, coarse_nodes, coarse_weights)
-        gap = np.abs(fine - coarse)
-        # A panel may use its share of the tolerance, or what rounding allows.
-        share = tolerance * (2.0 * half / span)
-        good = ((gap <= share) | (gap <= 1e-14 * np.abs(fine))).all(0) | (level == 39)
-        total = total + fine[:, good].sum(1)
-        error = error + gap[:, good].sum(1)
-        done_edges.append(left[good])
-        left, middle, right = left[~good], middle[~good], right[~good]
-        if not len(left):
-            break
-        left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
-    return np.sort(np.concatenate(done_edges)), Estimate(total, error)
-
-
-def _panel_sums(
-    f: Callable[[FloatArray], FloatArray],
-    middle: FloatArray,
-    half: FloatArray,
-    nodes: FloatArray,
-    weights: FloatArray,
-) -> FloatArray:
-    values = f((middle[:, None] + half[:, None] * nodes).ravel())
-    return (values.reshape(len(values), len(middle), len(nodes)) @ weights) * half
 
 
 @dataclass(frozen=True)
@@ -175,7 +133,7 @@ class Reference:
             p = np.exp(log_p)
             return np.stack([p, p * np.where(p > 0, log_p, 0.0)])
 
-        return adaptive_panels(integrand, self._initial_edges())
+        return adaptive_panels(integrand, self._initial_edges(), _TOLERANCE)
 
     def _initial_edges(self) -> FloatArray:
         if not isinstance(self.law, GaussianMixture):

@@ -79,6 +79,10 @@ class Panels:
         """Return some of the panels, by a mask or by indices."""
         return Panels(self.left[index], self.right[index], self.order)
 
+    def with_order(self, order: int) -> "Panels":
+        """Return the same panels with another number of nodes."""
+        return Panels(self.left, self.right, order)
+
     def halves(self) -> "Panels":
         """Return the left halves followed by the right halves."""
         left, right = np.append(self.left, self.middle), np.append(self.middle, self.right)

@@ -20,7 +20,7 @@ from rfdiff.densities.probability_flow.interval_quadrature import (
     log_slope_mean,
     remaining_at_kinks,
 )
-from rfdiff.diffusion.law_on_domain import Reference, adaptive_panels
+from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import SDES, VESDE
 from rfdiff.diffusion.time_grids import time_grid
@@ -28,6 +28,7 @@ from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.model.embeddings import FourierEmbedding, LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
+from rfdiff.numerics.adaptive_panels import adaptive_panels
 from rfdiff.numerics.special import phi1
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, MemoryLimitError
 

@@ -17,11 +17,12 @@ import rfdiff
 from rfdiff.densities.probability_flow.characteristics import characteristics_of
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
-from rfdiff.diffusion.law_on_domain import Domain, adaptive_panels
+from rfdiff.diffusion.law_on_domain import Domain
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.sde import VESDE, VPSDE, ForwardSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import time_grid
 from rfdiff.model.score import RandomFeatureScore
+from rfdiff.numerics.adaptive_panels import adaptive_panels
 
 METHODS = {"probability-flow": ProbabilityFlowDensity, "reverse-sde": ReverseSDEDensity}
 KINDS = (

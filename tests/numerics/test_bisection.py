@@ -1,0 +1,59 @@
+"""The driver of adaptive bisection, and the adaptive rule that is built on it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rfdiff.numerics.adaptive_panels import adaptive_panels
+from rfdiff.numerics.bisection import bisect
+from rfdiff.numerics.panels import Panels
+
+
+def near(place, most_halvings, width=0.01):
+    """Halve panels of (0, 1) that are wide and hold a place; return those accepted, as pairs."""
+    accepted = []
+
+    def examine(panels):
+        wide = (panels.right - panels.left > width) & (panels.left <= place)
+        return panels, ~(wide & (place < panels.right))
+
+    def accept(panels):
+        accepted.extend(zip(panels.left.tolist(), panels.right.tolist(), strict=True))
+
+    start = Panels.between(np.linspace(0.0, 1.0, 5))
+    bisect(start, examine, accept, Panels.halves, most_halvings=most_halvings)
+    return sorted(accepted)
+
+
+@pytest.mark.parametrize("most_halvings", [0, 2, 30])
+def test_accepted_intervals_cover_the_start_once(most_halvings):
+    accepted = near(0.3, most_halvings)
+    assert accepted[0][0] == 0.0 and accepted[-1][1] == 1.0
+    assert all(a[1] == b[0] for a, b in pairwise(accepted))
+    assert len(accepted) == 4 + min(most_halvings, 5)
+
+
+def test_only_what_is_not_done_is_halved_until_it_is():
+    widths = {round(b - a, 12) for a, b in near(0.3, 30) if a <= 0.3 < b}
+    assert widths == {0.25 / 2**5}
+    assert (0.5, 0.75) in near(0.3, 30)
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-12])
+def test_adaptive_panels_know_their_error(tolerance):
+    """A corner, a narrow bell and a smooth function at once: exact integrals."""
+    edges, found = adaptive_panels(
+        lambda x: np.stack([np.abs(x - 0.3), np.exp(-0.5 * (x / 0.01) ** 2), np.cos(x)]),
+        np.linspace(-1.0, 1.0, 4), tolerance,
+    )  # fmt: skip
+    exact = np.array([1.09, 0.01 * np.sqrt(2.0 * np.pi), 2.0 * np.sin(1.0)])
+    assert (np.abs(found.value - exact) <= found.error + 1e-15).all()
+    assert found.error.max() <= 2.0 * tolerance
+    assert (np.diff(edges) > 0.0).all() and edges[0] == -1.0 and edges[-1] == 1.0
+
+
+def test_the_last_halving_ends_what_no_rule_resolves():
+    """A jump is left inside a panel of length 2⁻³⁹."""
+    _, found = adaptive_panels(lambda x: (x > 1.0 / 3.0)[None] * 1.0, np.array([0.0, 1.0]), 1e-300)
+    assert abs(found.value[0] - 2.0 / 3.0) < 2.0**-39
