@@ -31,6 +31,7 @@ def _features(w, u, x, e, gain, activation, h):
         for j in range(m):
             h[j] += u[k, j] * e[k]
     if activation == RELU:
+        # A loop of its own, which the compiler turns into vector instructions.
         for j in range(m):
             h[j] = gain * max(h[j], 0.0)
     else:

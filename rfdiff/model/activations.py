@@ -2,8 +2,8 @@
 
 Hermite coefficients c_p(a, s) = E[act(a + s Z) He_p(Z)]/√p!, Z ~ N(0, 1), are what expectations
 over Gaussian x consist of: E[act(a + s Z) act(a' + s' Z')] = Σ_p ρᵖ c_p(a, s) c_p(a', s') for
-normals of correlation ρ. A new activation is a class here, a line of `ACTIVATIONS`, and a branch
-of `_kernels.activations`.
+normals of correlation ρ. A new activation is a class here, a line of `ACTIVATIONS`, a branch of
+`_kernels.activations` and a name in `support.arguments`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Time embeddings e(t): how the features see the time. One class each, a line of `EMBEDDINGS`."""
+"""Time embeddings e(t): how the features see the time. One class each, a line of `EMBEDDINGS`.
+
+Their names are also in `support.arguments`, which the command line reads.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,12 +40,6 @@ class LogSigmaEmbedding:
         half_log = 0.5 * np.log(self.sde.std(t))
         return np.stack([np.ones_like(half_log), half_log], axis=-1)
 
-    def derivative(self, t: ArrayLike) -> FloatArray:
-        """Return e′(t): (σ_t²)′ = 2f σ_t² + g² for every linear process."""
-        relative = self.sde.diffusion_squared(t) / np.square(self.sde.std(t))
-        rate = 0.5 * self.sde.drift(t) + 0.25 * relative
-        return np.stack([np.zeros_like(rate), rate], axis=-1)
-
 
 @dataclass(frozen=True, eq=False)
 class FourierEmbedding:
@@ -71,12 +68,6 @@ class FourierEmbedding:
         phase = 2.0 * np.pi * np.asarray(t, dtype=np.float64)[..., None] * self.frequencies
         return np.concatenate([np.sin(phase), np.cos(phase)], axis=-1)
 
-    def derivative(self, t: ArrayLike) -> FloatArray:
-        """Return e′(t)."""
-        rate = 2.0 * np.pi * self.frequencies
-        phase = np.asarray(t, dtype=np.float64)[..., None] * rate
-        return np.concatenate([rate * np.cos(phase), -rate * np.sin(phase)], axis=-1)
-
 
 @dataclass(frozen=True)
 class AffineEmbedding:
@@ -89,11 +80,6 @@ class AffineEmbedding:
         t = np.asarray(t, dtype=np.float64)
         return np.stack([np.ones_like(t), t], axis=-1)
 
-    def derivative(self, t: ArrayLike) -> FloatArray:
-        """Return e′(t) = [0, 1]."""
-        t = np.asarray(t, dtype=np.float64)
-        return np.stack([np.zeros_like(t), np.ones_like(t)], axis=-1)
-
 
 # How each embedding is made for a process and a seed.
 EMBEDDINGS: Registry[Callable[[ForwardSDE, int], Embedding]] = Registry(
@@ -104,27 +90,6 @@ EMBEDDINGS: Registry[Callable[[ForwardSDE, int], Embedding]] = Registry(
         "affine": lambda sde, seed: AffineEmbedding(),
     },
 )
-# Step of the differences that stand for the derivative of a caller's own embedding, a share of t.
-_DIFFERENCE = 1e-3
-
-
-def embedding_derivative(embedding: Embedding, t: ArrayLike) -> FloatArray:
-    """Return e′(t), shape t.shape + (d_e,): exact for the embeddings of this module.
-
-    A caller's own may have a method `derivative`; without one, differences of fourth order do.
-
-    >>> embedding_derivative(AffineEmbedding(), 0.5)
-    array([0., 1.])
-    >>> bool(abs(embedding_derivative(lambda t: np.sin(t)[..., None], 0.5) - np.cos(0.5)) < 1e-12)
-    True
-    """
-    exact = getattr(embedding, "derivative", None)
-    if exact is not None:
-        return np.asarray(exact(t), dtype=np.float64)
-    t = np.asarray(t, dtype=np.float64)
-    h = _DIFFERENCE * t
-    near, far = (embedding(t + k * h) - embedding(t - k * h) for k in (1.0, 2.0))
-    return (8.0 * near - far) / (12.0 * h[..., None])
 
 
 def make_embedding(embedding: str | Embedding, sde: ForwardSDE, seed: int) -> Embedding:

@@ -1,8 +1,8 @@
 """Laws of random features: how the rows (w_j, u_j) of the frozen first layer are drawn.
 
-A law is a class here and a line of `FEATURE_LAWS`. Besides random draws it knows how points of a
-unit cube or directions become rows, for quasi-Monte Carlo features, and
-the kernel E[act(v·z) act(v·z')] of infinite width where that has a closed form.
+A law is a class here, a line of `FEATURE_LAWS` and a name in `support.arguments`. Besides random
+draws it knows how points of a unit cube or directions become rows, for quasi-Monte Carlo features,
+and the kernel E[act(v·z) act(v·z')] of infinite width where that has a closed form.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from ..support.errors import ArgumentError
 from ..support.threads import blas_threads
 from ..support.validation import FloatArray, count, finite_array, one_of
 from .activations import ACTIVATIONS, Activation
-from .embeddings import Embedding, embedding_derivative
+from .embeddings import Embedding
 from .feature_laws import FEATURE_LAWS
 
 # A kink farther than this is at infinity: its feature is affine on every domain of interest.
@@ -83,14 +83,8 @@ class RandomFeatures:
 
     def biases(self, t: ArrayLike) -> FloatArray:
         """Return b_j(t) = u_j·e(t), shape t.shape + (m,)."""
-        return self._of_time(self.embedding(t))
-
-    def bias_slopes(self, t: ArrayLike) -> FloatArray:
-        """Return b_j′(t) = u_j·e′(t), shape t.shape + (m,)."""
-        return self._of_time(embedding_derivative(self.embedding, t))
-
-    def _of_time(self, embedded: FloatArray) -> FloatArray:
-        """Return U e: so thin a product that a second thread only spins beside the kernels' own."""
+        embedded = self.embedding(t)
+        # So thin a product that a second thread would only spin beside the kernels' own.
         with blas_threads(self.embedding.size):
             return embedded @ self.U.T
 
