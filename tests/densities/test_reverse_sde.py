@@ -15,7 +15,7 @@ from rfdiff.densities.reverse_sde.refinement import ReverseProblem, widened_grid
 from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
-from rfdiff.diffusion.time_grids import GRIDS, noise_ratio, time_grid, times_of_noise_ratio
+from rfdiff.diffusion.time_grids import noise_ratio
 from rfdiff.divergences.kl import kl_divergence, negative_log_likelihood
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
@@ -46,30 +46,6 @@ def linear_score(slope, sde=SDE):
 def trained():
     """Ten training times of a small model that overfits 20 points."""
     return rfdiff.train_exact(np.logspace(0, 9, 10), n=20, m=128)
-
-
-class TestTimeGrids:
-    @pytest.mark.parametrize("sde", PROCESSES)
-    def test_noise_ratio_is_inverted(self, sde):
-        t = np.array([1e-3, 0.02, 0.3, 0.99])
-        assert np.allclose(times_of_noise_ratio(sde, noise_ratio(sde, t)), t, rtol=1e-10)
-
-    @pytest.mark.parametrize("grid", GRIDS)
-    def test_grids_fall_from_end_to_end(self, grid):
-        times = time_grid(grid, VPSDE(), 0.01, 37)
-        assert len(times) == 38 and times[0] == 1.0 and times[-1] == 0.01
-        assert (np.diff(times) < 0).all()
-
-    def test_spacings(self):
-        v = noise_ratio(SDE, time_grid("log", SDE, 0.01, 9))
-        assert np.allclose(np.diff(np.log(v)), np.log(v[1] / v[0]))
-        v = noise_ratio(SDE, time_grid("edm", SDE, 0.01, 9)) ** (1 / 7)
-        assert np.allclose(np.diff(v), v[1] - v[0])
-
-    @pytest.mark.parametrize("t", [0.0, 1.0, -0.1, np.nan, "soon"])
-    def test_refuses_times_outside(self, t):
-        with pytest.raises(ArgumentError, match="t must"):
-            time_grid("log", SDE, t, 10)
 
 
 class TestKernels:

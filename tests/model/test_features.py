@@ -30,42 +30,6 @@ def test_draws_are_nested_and_depend_on_the_seed(law, dimension):
     assert (large.width, large.dimension) == (1024, dimension)
 
 
-@pytest.mark.parametrize("dimension", [1, 3])
-def test_laws_of_the_rows(dimension):
-    """Kolmogorov–Smirnov at a false-alarm rate of 1e-3; each law is the others' control."""
-    rows = {
-        law: draw_features(law, 20_000, EMBEDDING, seed=1, dimension=dimension)
-        for law in FEATURE_LAWS
-    }
-    l1 = np.abs(rows["l1"].W).sum(1) + np.abs(rows["l1"].U).sum(1)
-    np.testing.assert_allclose(l1, 1.0, rtol=1e-14)
-    gaussian = stats.norm(scale=(dimension + 2) ** -0.5).cdf
-    uniform = stats.uniform(-(dimension**-0.5), 2 * dimension**-0.5).cdf
-    uniform_u = stats.uniform(-(2**-0.5), 2 * 2**-0.5).cdf
-    assert stats.kstest(rows["gaussian"].W[:, 0], gaussian).pvalue > 1e-3
-    assert stats.kstest(rows["gaussian"].U[:, 1], gaussian).pvalue > 1e-3
-    assert stats.kstest(rows["torch"].W[:, 0], uniform).pvalue > 1e-3
-    assert stats.kstest(rows["torch"].U[:, 1], uniform_u).pvalue > 1e-3
-    for law, wrong in (("l1", gaussian), ("gaussian", uniform), ("torch", gaussian)):
-        assert stats.kstest(rows[law].W[:, 0], wrong).pvalue < 1e-3
-
-
-def test_gaussian_law_has_the_arc_cosine_kernel():
-    """Order-1 arc-cosine kernel |z||z′|(sin θ + (π − θ) cos θ)/(2π(d + d_e)), within 4 standard
-    errors (false-alarm rate 6e-5); 1.1 times the kernel is the negative control.
-    """
-    features = draw_features("gaussian", 200_000, EMBEDDING, seed=3)
-    (x, t), (y, s) = (1.3, 0.2), (-0.4, 0.7)
-    products = features(x, t) * features(y, s)
-    z, z2 = np.r_[x, EMBEDDING(t)], np.r_[y, EMBEDDING(s)]
-    norms = np.linalg.norm(z) * np.linalg.norm(z2)
-    angle = np.arccos(z @ z2 / norms)
-    kernel = norms * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi * 3)
-    error = products.std() * np.sqrt(features.width)
-    assert abs(products.sum() - kernel) < 4 * error
-    assert abs(products.sum() - 1.1 * kernel) > 4 * error
-
-
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("preconditioner", [None, SDE])
 def test_features_by_the_formula(activation, preconditioner):
