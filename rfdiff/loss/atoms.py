@@ -40,6 +40,11 @@ def gaussian_atoms(mixture: GaussianMixture, sde: ForwardSDE, t: FloatArray) -> 
 
     Components are grouped by their standard deviation ς; at time t a group is its means smoothed
     by the width s = √(ς² + σ_t²/r²), all scaled by r.
+
+    Args:
+        mixture: law of x(0), in one dimension.
+        sde: forward process.
+        t: time nodes, shape (n_t,).
     """
     scale, std = sde.scale(t), sde.std(t)
     groups = np.unique(mixture.stds)
@@ -61,7 +66,7 @@ def gaussian_atoms(mixture: GaussianMixture, sde: ForwardSDE, t: FloatArray) -> 
 
 
 def point_atoms(x: FloatArray, q: FloatArray) -> AtomTable:
-    """Return the table of one node of unsmoothed points with signed masses q."""
+    """Return the table of one node of unsmoothed points x (k,) with signed masses q (k,)."""
     one = np.ones(1)
     return _table(one, np.zeros((1, 1)), np.zeros((1, 1), dtype=np.int64), [_sorted(x, q)])
 

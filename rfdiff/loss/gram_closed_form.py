@@ -22,7 +22,13 @@ _NO_SLOPE = 1e-100
 def relu_moments(
     mixture: GaussianMixture, objective: DenoisingObjective, features: RandomFeatures
 ) -> tuple[FloatArray, FloatArray]:
-    """Return G = E_t λ E[h hᵀ], shape (m, m), and C = E_t λ E[(−z/σ_t) hᵀ], shape (1, m)."""
+    """Return G = E_t λ E[h hᵀ], shape (m, m), and C = E_t λ E[(−z/σ_t) hᵀ], shape (1, m).
+
+    Args:
+        mixture: law of x(0), in one dimension.
+        objective: process, time rule and weighting.
+        features: ReLU features in one dimension.
+    """
     t = objective.rule.nodes
     hinges = Hinges(features, t)
     moments = hinges.moments(gaussian_atoms(mixture, objective.sde, t))

@@ -21,7 +21,13 @@ _MAX_PANELS = 4000
 def smooth_moments(
     mixture: GaussianMixture, objective: DenoisingObjective, features: RandomFeatures
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return (G, C, error): G (m, m), C (1, m), and the largest difference of two orders."""
+    """Return (G, C, error): G (m, m), C (1, m), and the largest difference of two orders.
+
+    Args:
+        mixture: law of x(0), in one dimension.
+        objective: process, time rule and weighting.
+        features: features of a smooth activation in one dimension.
+    """
     m = features.width
     totals = [(np.zeros((m, m)), np.zeros(m)) for _ in _ORDERS]
     sde = objective.sde

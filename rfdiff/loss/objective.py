@@ -64,7 +64,14 @@ class DenoisingObjective:
         n_times: int = 128,
         weighting: Weighting = "variance",
     ) -> "DenoisingObjective":
-        """Return the objective on (t_min, T) with `n_times` nodes graded towards small t."""
+        """Return the objective on (t_min, T) with time nodes graded towards small t.
+
+        Args:
+            sde: forward process.
+            t_min: smallest time.
+            n_times: number of time nodes.
+            weighting: λ(t).
+        """
         return cls(sde, graded_time_rule(t_min, sde.T, n_times), weighting)
 
     def with_times(self, n_times: int) -> "DenoisingObjective":

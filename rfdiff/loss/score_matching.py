@@ -137,7 +137,15 @@ class ScoreMatching:
 
 
 def require_density(law: Any, std: float) -> Target:
-    """Return `law` if it is a one-dimensional one whose marginal at noise `std` has a density."""
+    """Return `law` if it is a one-dimensional one whose marginal at noise `std` has a density.
+
+    Args:
+        law: anything; a target passes.
+        std: σ_t at the smallest time that is looked at.
+
+    Raises:
+        ArgumentError: no target, d > 1, or point masses without noise.
+    """
     if not isinstance(law, GaussianMixture | CompactTarget):
         raise ArgumentError(
             "a bound needs a law with a density: a target, not data of unknown law; "

@@ -96,6 +96,13 @@ def bound_objective(sde: ForwardSDE, t: float, n_times: int = 64) -> DenoisingOb
 def prior_divergence(law: Target, sde: ForwardSDE) -> Estimate:
     """Return KL(p_T‖π): the error of starting the reversal from the prior.
 
+    Args:
+        law: target p₀, in one dimension, whose marginal p_T has a density.
+        sde: forward process, whose prior is π.
+
+    Raises:
+        ArgumentError: a law of another kind or dimension.
+
     >>> from rfdiff.diffusion.sde import VESDE
     >>> from rfdiff.diffusion.mixtures import bimodal
     >>> float(prior_divergence(bimodal(3.0), VESDE())) < 0.01

@@ -108,7 +108,18 @@ class InfiniteWidthLoss:
         measured: DenoisingObjective,
         wide: int = 1536,
     ) -> "InfiniteWidthLoss":
-        """Train wide models of the features' law on the population; arguments as `decompose`."""
+        """Train wide models of the features' law on the population.
+
+        Args:
+            law: the population.
+            features: features of a named law, of which the wide models have many more.
+            training: the objective trained on.
+            measured: that of L̃.
+            wide: width of the widest model, a multiple of 4.
+
+        Raises:
+            ArgumentError: features of unknown law.
+        """
         if features.law is None:
             raise ArgumentError(
                 "features of unknown law have no infinite-width limit: draw them by name"

@@ -128,8 +128,12 @@ def fit_power_law(
 def local_exponents(x: ArrayLike, y: ArrayLike, half_width: int = 2) -> FloatArray:
     """Return d log y / d log x along the last axis, by least squares on 2·half_width + 1 points.
 
-    Near the ends the window is shortened on one side. x > 0 increasing, shape (k,), k ≥ 3; y > 0,
-    shape (…, k).
+    Near the ends the window is shortened on one side.
+
+    Args:
+        x: abscissae, shape (k,), positive and increasing, k ≥ 3.
+        y: positive values, shape (…, k).
+        half_width: points on each side.
 
     >>> x = np.logspace(0, 3, 20)
     >>> bool(np.allclose(local_exponents(x, 5 * x**-1.5), -1.5))

@@ -62,6 +62,12 @@ def tail_check(
 ) -> Check:
     """Lemma 1: the largest probability over t of |x(t)| > C_T(|x(0)| + √log(1/δ²)), beside δ.
 
+    Args:
+        law: law of x(0), in one dimension.
+        sde: forward process.
+        delta: probabilities δ in (0, 1), shape (k,).
+        n_times: even times in (0, T] over which the largest probability is taken.
+
     >>> from rfdiff.diffusion.mixtures import bimodal
     >>> from rfdiff.diffusion.sde import VESDE
     >>> tail_check(bimodal(3.0), VESDE()).holds
@@ -90,6 +96,10 @@ def convergence_check(flow: GradientFlow, tau: ArrayLike) -> Check:
 
     In the eigenbasis, with e_k the excess loss of mode k at τ = 0: Σ e_k e^{−4λ_kτ} beside
     Σ e_k/(1 + 2λ_kτ).
+
+    Args:
+        flow: a gradient flow.
+        tau: finite training times above 0, shape (k,).
     """
     tau = _positive_times(tau)
     excess, rates = flow.modes.excess, flow.eigenvalues
@@ -103,7 +113,12 @@ def convergence_check(flow: GradientFlow, tau: ArrayLike) -> Check:
 
 
 def growth_check(flow: GradientFlow, tau: ArrayLike) -> Check:
-    """Lemma 5: ‖θ(τ) − θ₀‖ beside √(τ (L(θ₀) − L(θ(τ)))), for τ > 0."""
+    """Lemma 5: ‖θ(τ) − θ₀‖ beside √(τ (L(θ₀) − L(θ(τ)))), for τ > 0.
+
+    Args:
+        flow: a gradient flow.
+        tau: finite training times above 0, shape (k,).
+    """
     tau = _positive_times(tau)
     moved = np.linalg.norm(flow.theta(tau) - flow.theta0, axis=(-2, -1))
     excess, rates = flow.modes.excess, flow.eigenvalues

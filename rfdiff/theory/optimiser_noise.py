@@ -67,8 +67,8 @@ def sgd_covariance(
         flow: of the loss trained on.
         scatter: S in the parameters' basis, from `gradient_scatter`.
         learning_rate: η, below 1/λ_max, where the mean path ends being stable. The scatter itself
-            is bounded only below the smaller `rfdiff.stability.stability_limit`, and this leading
-            order holds well below that.
+            is bounded only below the smaller `rfdiff.training.stability.stability_limit`, and this
+            leading order holds well below that.
         batch: B.
         n_steps: k; None for the stationary covariance, infinite along null modes.
 

@@ -76,6 +76,11 @@ class RateFunction:
         """Return τ_es(n, m), the minimiser: the one root of 4a τ⁵/(mn) + 3b τ⁴/m² = c.
 
         Zero if the optimisation constant is 0, infinite if nothing grows with τ.
+
+        Args:
+            n: sample sizes.
+            m: widths.
+            mu: half the distance of the modes.
         """
         n, m, mu = _broadcast(n, m, mu)
         fifth = 4.0 * _polynomial(self.sample, mu) / (m * n)
@@ -98,7 +103,11 @@ class RateFunction:
         return np.where(grows, np.exp(log_tau), np.inf)
 
     def best(self, n: ArrayLike, m: ArrayLike, mu: ArrayLike = 1.0) -> FloatArray:
-        """Return the bound at its minimiser τ_es(n, m)."""
+        """Return the bound at its minimiser τ_es(n, m); arguments as in `best_time`.
+
+        Raises:
+            ArgumentError: no interior minimum with these constants.
+        """
         tau = self.best_time(n, m, mu)
         if not np.isfinite(tau).all() or (tau == 0).any():
             raise ArgumentError("the bound has no interior minimum with these constants")

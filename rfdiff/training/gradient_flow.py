@@ -67,7 +67,11 @@ class GradientFlow:
         return np.asarray(vectors, dtype=np.float64) @ self.eigenvectors
 
     def theta(self, tau: ArrayLike) -> FloatArray:
-        """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺."""
+        """Return θ(τ), shape τ.shape + (d, m); τ = ∞ is the limit θ₀ P_null + C G⁺.
+
+        Args:
+            tau: training times of any shape, 0 and ∞ allowed; in 1/[λ].
+        """
         tau = training_times("tau", tau)
         flat, (d, m) = tau.ravel(), self.theta0.shape
         out = np.empty((tau.size * d, m))
@@ -101,6 +105,10 @@ class GradientFlow:
 
         θ_k V = θ₀V (1 − 2ηλ)ᵏ + CV · 2η Σ_{i<k} (1 − 2ηλ)ⁱ; ηk plays the part of τ and the flow
         is the limit η → 0 at first order. Steps beyond 1/λ_max diverge, as they do in practice.
+
+        Args:
+            step: η.
+            n_steps: step counts k of any shape, whose axes lead in the result.
         """
         step, k = positive("step", step), _step_counts(n_steps)
         x = 2.0 * step * self.eigenvalues
@@ -112,6 +120,11 @@ class GradientFlow:
 
         Each mode is the second-order recurrence of its companion matrix [[1 + β − x, −β], [1, 0]],
         x = 2ηλ, raised to the k-th power by squaring.
+
+        Args:
+            step: η.
+            momentum: β in [0, 1).
+            n_steps: step counts k of any shape, whose axes lead in the result.
         """
         step, k = positive("step", step), _step_counts(n_steps)
         if not 0.0 <= momentum < 1.0:

@@ -55,7 +55,12 @@ def stability_limit(batches: Minibatches, n_samples: int = 1 << 14, seed: int = 
 
 
 def mean_square_limit(a: FloatArray, batch: int, modes: int = _MODES) -> float:
-    """Return 1/ρ(L⁻¹Q) where each row of a (N, m) is as likely as any other.
+    """Return 1/ρ(L⁻¹Q) where each of N weighted features is as likely as any other.
+
+    Args:
+        a: weighted features a = √λ h of single samples, shape (N, m).
+        batch: B, elements a step.
+        modes: how many of the stiffest modes of E[aaᵀ] are looked at.
 
     >>> a = np.array([[1.0], [3.0]])  # E a² = 5, E a⁴ = 41
     >>> bool(np.isclose(mean_square_limit(a, batch=1), 5.0 / 41.0))
