@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..data.units import Units
 from ..support.validation import FloatArray, finite_array
-from .score import Score
+from .score import Evaluator, Index, Score, fast_score
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,24 @@ class ScoreInUnits:
     def shape(self) -> tuple[int, ...]:
         """Shape of the training times, the leading axes of every result."""
         return self.score.shape
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether ∇ₓ·s is continuous in x."""
+        return fast_score(self.score).is_smooth
+
+    def select(self, k: Index) -> "ScoreInUnits":
+        """Return the score of training time k, or of several."""
+        return ScoreInUnits(fast_score(self.score).select(k), self.units)
+
+    def evaluator(self, k: int) -> Evaluator:
+        """Return the fast evaluation at training time k."""
+        evaluate = fast_score(self.score).evaluator(k)
+
+        def in_units(x: FloatArray, t: float) -> FloatArray:
+            return self.units.score_to_own(evaluate(self.units.to_training(x), t))
+
+        return in_units
 
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
         """Return s(x, t), shape (…) + x.shape, in 1/[x]."""

@@ -35,8 +35,11 @@ def test_training_times_lead():
     x = np.linspace(40.0, 90.0, 5)
     assert score.shape == (2, 3)
     assert score(x, T).shape == score.divergence(x, T).shape == (2, 3, 5)
-    single = fast_score(score).select(4)
+    single = score.select(4)
     np.testing.assert_allclose(single(x, T), score(x, T)[1, 1], rtol=1e-13)
+    fast = score.evaluator(4)(x[:, None], T)[:, 0]
+    np.testing.assert_allclose(fast, score(x, T)[1, 1], rtol=1e-12)
+    assert fast_score(score) is score and not score.is_smooth
 
 
 def test_own_units_of_training_leave_the_score_itself():
