@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rfdiff.cli import _parser
+from rfdiff.cli import parser_of
 from rfdiff.cli.options import attach_negative_values
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ def commands():
 @pytest.mark.parametrize("command", commands())
 def test_commands_parse(command):
     arguments = attach_negative_values(shlex.split(command, comments=True)[1:])
-    assert callable(_parser(arguments).parse_args(arguments).run)
+    assert callable(parser_of(arguments).parse_args(arguments).run)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

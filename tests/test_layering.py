@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "rfdiff"
+TESTS = Path(__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
 # What `rfdiff/` itself holds beside the rooms; __main__ starts the command line.
@@ -151,6 +152,40 @@ def test_imports_go_up_the_table():
 
 def test_no_cycles():
     assert cycles(load()) == []
+
+
+def private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_uses(path):
+    """Yield what a test uses that is private to the package, or to another test."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            hidden = names[0] == "rfdiff" and any(map(private, names))
+            if hidden or names[0].startswith("test_"):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Import):
+            if any(alias.name.startswith("test_") for alias in node.names):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute):
+            if private(node.attr) and ast.unparse(node.value) != "self":
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "monkeypatch.setattr":
+            words = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            if any(private(part) for word in words for part in str(word).split(".")):
+                yield ast.unparse(node)
+
+
+def test_tests_use_public_names():
+    """Only the tests of the kernels' own room know kernels."""
+    found = {
+        path.name: list(private_uses(path))
+        for path in TESTS.rglob("*.py")
+        if "_kernels" not in path.parts
+    }
+    assert {name: uses for name, uses in found.items() if uses} == {}
 
 
 BACK = "diffusion.sde imports runs.files from runs/, a room below diffusion/"

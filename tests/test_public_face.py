@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,9 @@ def test_the_stub_lists_the_same_names():
     nodes = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     names = {(alias.name, alias.asname) for node in nodes for alias in node.names}
     assert all(name == alias for name, alias in names)
-    assert {name for name, _ in names} == {*rfdiff.__all__, *rfdiff._PACKAGES}
+    packages = {"densities", "experiments", "plotting", "sweeps", "theory"}
+    assert {name for name, _ in names} == {*rfdiff.__all__, *packages}
+    assert all(inspect.ismodule(getattr(rfdiff, name)) for name in packages)
     for node in nodes:
         for alias in node.names:
             if node.module:

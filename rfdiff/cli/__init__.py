@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     name = "rfdiff"
     try:
-        args = _parser(arguments).parse_args(arguments)
+        args = parser_of(arguments).parse_args(arguments)
         name = f"rfdiff {args.command}"
         with warnings.catch_warnings():
             warnings.simplefilter("always", AccuracyWarning)
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(arguments: Sequence[str]) -> Parser:
+def parser_of(arguments: Sequence[str]) -> Parser:
     """Return the parser; where the command is known, only its module is imported."""
     parser = Parser(
         prog="rfdiff", description="How does a diffusion model generalise while it trains? Exactly."

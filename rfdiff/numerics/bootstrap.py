@@ -14,7 +14,7 @@ from ..support.random import stream
 from ..support.validation import FloatArray
 
 # Resampled points held at once.
-_CHUNK = 1 << 20
+CHUNK = 1 << 20
 
 Counts = NDArray[np.int64]
 # How often the sorted points of each sample are drawn, (b, n) and so on, to the statistic (b,).
@@ -84,7 +84,7 @@ def bootstrap(
     once = [np.ones((1, order.shape[1]), dtype=np.int64) for order in orders]
     value = np.array([statistic(*once)[0] for statistic in statistics])
     generators = [stream(seed, "bootstrap", k) for k in range(len(orders))]
-    size = max(1, _CHUNK // max(order.shape[1] for order in orders))
+    size = max(1, CHUNK // max(order.shape[1] for order in orders))
     replicates, own = np.empty((2, len(statistics), n_boot))
     for i in range(0, n_boot, size):
         rows = min(size, n_boot - i)

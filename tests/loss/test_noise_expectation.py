@@ -107,17 +107,26 @@ def test_loss_is_the_expected_squared_error():
     assert float(loss(theta)) == pytest.approx(std**2 * value, rel=1e-12)
 
 
-def test_many_points_are_reduced_without_a_trace(monkeypatch):
+def test_many_points_are_reduced_without_a_trace():
+    """The quadratic of 4000 points is the mean of those of 100 sets too small to be reduced."""
     data = bimodal().sample(4000, np.random.default_rng(7))
     features = draw_features("l1", 40, LogSigmaEmbedding(VE), seed=1)
-    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=32)
-    table = atoms.gaussian_atoms(law, VE, objective.rule.nodes)
-    assert (table.stop - table.start).min() < 100  # the reduction does happen
-    reduced = denoising_quadratic(law, objective, features)
-    monkeypatch.setattr(atoms, "_reduced", lambda points, width: None)
-    plain = denoising_quadratic(law, objective, features)
-    assert np.abs(reduced.gram - plain.gram).max() <= 1e-14 * np.abs(plain.gram).max()
-    assert np.abs(reduced.cross - plain.cross).max() <= 1e-14 * np.abs(plain.cross).max()
+    objective = DenoisingObjective.graded(VE, n_times=32)
+
+    def assemble(points):
+        return denoising_quadratic(GaussianMixture.from_points(points), objective, features)
+
+    def fewest_atoms(points):
+        law = GaussianMixture.from_points(points)
+        table = atoms.gaussian_atoms(law, VE, objective.rule.nodes)
+        return (table.stop - table.start).min()
+
+    parts = np.array_split(data, 100)
+    assert fewest_atoms(data) < 100 and [fewest_atoms(part) for part in parts] == [40] * 100
+    reduced, plain = assemble(data), [assemble(part) for part in parts]
+    for name in ("gram", "cross"):
+        expected = np.mean([getattr(part, name) for part in plain], axis=0)
+        assert np.abs(getattr(reduced, name) - expected).max() <= 1e-14 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("law", [bimodal(), GaussianMixture.from_points([-1.0, 0.2, 2.0])])

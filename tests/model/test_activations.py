@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from rfdiff._kernels import activations as kernels
 from rfdiff.model.activations import ACTIVATIONS
 from rfdiff.support.errors import ArgumentError
 
@@ -34,19 +33,6 @@ def coefficient(name, a, s, p):
             cuts.add(-a / s)
         norm = mpmath.sqrt(2 * mpmath.pi * mpmath.factorial(p))
         return mpmath.quad(integrand, sorted(cuts), method="gauss-legendre") / norm
-
-
-@EACH
-def test_kernels_know_the_same_function_by_its_code(act):
-    z = np.array([-800.0, -3.0, -1e-9, 0.0, 0.4, 7.0, 800.0])
-    in_kernels = [kernels.activate(act.code, value) for value in z]
-    np.testing.assert_allclose(in_kernels, act(z), rtol=1e-14, atol=1e-300)
-
-
-def test_every_code_of_the_kernels_has_one_activation_of_its_name():
-    assert sorted(act.code for act in ACTIVATIONS.values()) == list(kernels.CODES)
-    for name, act in ACTIVATIONS.items():
-        assert act.name == name and getattr(kernels, name.upper()) == act.code
 
 
 @EACH
