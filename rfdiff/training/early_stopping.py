@@ -10,7 +10,8 @@ from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, training_times
 
-# Points of ln τ this close determine a parabola whose vertex is the minimum to about 1e-6.
+# Points of ln τ this close lie on a parabola to 1e-6 of their distance from its vertex, and far
+# enough apart for it to stand out from a curve's rounding.
 _LOG_TAU_SPACING = 1e-3
 # Late in training, where θ is large, a loss is known to no more than this share of itself.
 _ROUNDING = 1e-10

@@ -795,7 +795,7 @@ def compared(key: str, before: Array, after: Array, errors: tuple[Array, Array] 
         return Row(key, np.nan, np.nan, grew, "DIFFERENT")
     before, after = before.astype(np.float64), after.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        gap = np.abs(before - after)
+        gap = np.asarray(np.abs(before - after))
     gap[(before == after) | (np.isnan(before) & np.isnan(after))] = 0.0
     gap[np.isnan(gap)] = np.inf
     largest = max(np.abs(a[np.isfinite(a)]).max(initial=0.0) for a in (before, after))
