@@ -432,7 +432,6 @@ def test_a_sweep_goes_on_without_its_grid(tmp_path):
         ({"shard": "3/2"}, "shard must be i/N"),
         ({"grid": None}, "axes are needed"),
         ({"grid": None, "shard": "1/2"}, "shard needs a grid"),
-        ({"grid": Grid.of({"sigma": 0.5})}, "sigma must be greater than 1"),
     ],
 )
 def test_bad_arguments_write_nothing(tmp_path, arguments, message):
