@@ -1,8 +1,7 @@
-"""Divergences of samples from a law or from other samples on the line, with bootstrap intervals.
+"""Distances of samples from a law or from other samples on the line, with bootstrap intervals.
 
-The Wasserstein and Kolmogorov–Smirnov distances are those of the empirical law, exactly. The others
-need densities, which samples have not: they are those of the two laws on cells of equal mass, lower
-bounds that grow to the divergences of the laws as cells and samples grow in number.
+The Wasserstein and Kolmogorov–Smirnov distances are those of the empirical law, exactly. The other
+divergences need densities, which samples have not.
 """
 
 from dataclasses import dataclass
@@ -10,27 +9,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import rel_entr
 
 from ..diffusion.law_on_domain import Reference
-from ..numerics.bootstrap import BootstrapEstimate, Counts, Statistic, bootstrap, repeated, shares
+from ..numerics.bootstrap import BootstrapEstimate, Counts, Statistic, bootstrap, repeated
 from ..numerics.panels import Panels, quantiles
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, between, count, finite_array, one_of
 
-SampleKind = Literal[
-    "wasserstein-1",
-    "wasserstein-2",
-    "kolmogorov-smirnov",
-    "total-variation",
-    "jensen-shannon",
-    "reverse-kl",
-]
+SampleKind = Literal["wasserstein-1", "wasserstein-2", "kolmogorov-smirnov"]
 KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
-_REFUSED = {
-    "kl": "one cell without samples makes it infinite; take 'reverse-kl', or a density's KL",
-    "fisher": "samples have no score; take that of a density",
-}
 
 
 def sample_divergence(
@@ -38,55 +25,45 @@ def sample_divergence(
     samples: ArrayLike,
     other: Any,
     *,
-    cells: int | None = None,
     n_boot: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> BootstrapEstimate:
-    """Return a divergence of samples (…, n) from a law, or from samples (k,) or (…, k).
+    """Return a distance of samples (…, n) from a law, or from samples (k,) or (…, k).
 
-    W₁ = ∫|F_n − F| dx, W₂ = (∫₀¹(F_n⁻¹ − F⁻¹)² du)^{1/2} and KS = sup|F_n − F| are exact;
-    TV = ½Σ|p_k − q_k|, JS and KL(samples‖law), the "reverse-kl" of learned densities, are sums over
-    `cells` of equal mass: of the law, or of both samples together.
+    W₁ = ∫|F_n − F| dx, W₂ = (∫₀¹(F_n⁻¹ − F⁻¹)² du)^{1/2} or KS = sup|F_n − F|, exactly.
 
     A bootstrap of n_boot replicates costs O(n) each, without sorting; samples on leading axes are
     resampled together, as paths that share their noise.
 
     Args:
-        kind: "wasserstein-1", "wasserstein-2", "kolmogorov-smirnov", "total-variation",
-            "jensen-shannon" or, against a law, "reverse-kl".
+        kind: "wasserstein-1", "wasserstein-2" or "kolmogorov-smirnov".
         samples: in the unit of distances.
         other: a mixture or another one-dimensional law with a density, or an array.
-        cells: number of cells; n^{2/5}, twice, if None.
         n_boot: number of replicates.
         confidence: of the interval, in (0, 1).
         seed: of the stream "bootstrap".
 
     Raises:
-        ArgumentError: bad arguments, or "kl" or "fisher", which no sample can tell.
+        ArgumentError: bad arguments.
 
     >>> from rfdiff import bimodal
     >>> samples = bimodal(3.0).sample(4000, np.random.default_rng(0))[:, 0]
     >>> sample_divergence("wasserstein-1", samples + 0.5, bimodal(3.0))
     0.5... (95%: 0.4... to 0.6...)
     """
-    if kind in _REFUSED:
-        raise ArgumentError(f"kind must not be {kind!r} for samples: {_REFUSED[kind]}")
     one_of("kind", kind, KINDS)
     n_boot, confidence = count("n_boot", n_boot, 10), between("confidence", confidence, 0.5, 0.9999)
     x = _samples("samples", samples)
     rows, order = _sorted(x)
-    n_cells = _default_cells(rows.shape[1]) if cells is None else count("cells", cells, 2)
     orders = [order]
     if hasattr(other, "log_density"):
         law = _SampledLaw.make(other, rows.shape[1])
-        pairs = [_against_law(kind, row, law, n_cells) for row in rows]
-    elif kind == "reverse-kl":
-        raise ArgumentError("kind must not be 'reverse-kl' for two samples: a cell may be empty")
+        pairs = [_against_law(kind, row, law) for row in rows]
     else:
         others, other_order = _sorted(_like(_samples("other", other), x))
         both = zip(rows, others, strict=True)
-        pairs = [_against_samples(kind, row, another, n_cells) for row, another in both]
+        pairs = [_against_samples(kind, row, another) for row, another in both]
         orders.append(other_order)
     statistics, selves = zip(*pairs, strict=True)
     return bootstrap(
@@ -117,10 +94,6 @@ def _sorted(x: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
     rows = x.reshape(-1, x.shape[-1])
     order = np.argsort(rows, axis=1, kind="stable")
     return np.take_along_axis(rows, order, 1), order
-
-
-def _default_cells(n: int) -> int:
-    return max(2, int(2.0 * n**0.4))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,19 +132,9 @@ class _SampledLaw:
         return self._moments(self.reference, x)
 
 
-def _against_law(
-    kind: str, x: FloatArray, law: _SampledLaw, cells: int
-) -> tuple[Statistic, Statistic]:
+def _against_law(kind: str, x: FloatArray, law: _SampledLaw) -> tuple[Statistic, Statistic]:
     """Return statistics of resamples of sorted points, against a law and against the points."""
     means, cdf = law.at(x)
-    if kind in _CELL_SUMS:
-        inner = np.searchsorted(cdf, np.arange(1, cells) / cells)
-        edges, equal = np.concatenate([[0], inner, [len(x)]]), np.full(cells, 1.0 / cells)
-
-        def on_cells(counts: Counts) -> FloatArray:
-            return _CELL_SUMS[kind](shares(counts, edges), equal)
-
-        return on_cells, _own_cells(kind, edges)
     pair = _distance(kind, x, x)
     once = np.ones((1, len(x)), dtype=np.int64)
     return _law_distance(kind, x, means, cdf, law), lambda counts: pair(counts, once)
@@ -206,22 +169,8 @@ def _law_distance(
     return {"wasserstein-1": first, "wasserstein-2": second}.get(kind, smirnov)
 
 
-def _against_samples(
-    kind: str, x: FloatArray, y: FloatArray, cells: int
-) -> tuple[Statistic, Statistic]:
+def _against_samples(kind: str, x: FloatArray, y: FloatArray) -> tuple[Statistic, Statistic]:
     """Return statistics of resamples of sorted points x and y, and of each against its own."""
-    if kind in _CELL_SUMS:
-        pooled = np.sort(np.concatenate([x, y]))
-        cuts = pooled[(np.arange(1, cells) * len(pooled)) // cells]
-        edges_x, edges_y = (
-            np.concatenate([[0], np.searchsorted(points, cuts), [len(points)]]) for points in (x, y)
-        )
-
-        def on_cells(counts: Counts, others: Counts) -> FloatArray:
-            return _CELL_SUMS[kind](shares(counts, edges_x), shares(others, edges_y))
-
-        own, own_other = _own_cells(kind, edges_x), _own_cells(kind, edges_y)
-        return on_cells, lambda counts, others: own(counts) + own_other(others)
     of_x, of_y = _distance(kind, x, x), _distance(kind, y, y)
     ones_x, ones_y = (np.ones((1, len(points)), dtype=np.int64) for points in (x, y))
     return (
@@ -251,29 +200,3 @@ def _distance(kind: str, x: FloatArray, y: FloatArray) -> Statistic:
         return np.abs(steps[0][:, below_x] / n - steps[1][:, below_y] / k).max(1)
 
     return smirnov if kind == "kolmogorov-smirnov" else wasserstein
-
-
-def _own_cells(kind: str, edges: NDArray[np.intp]) -> Statistic:
-    """Return a sum over cells of resamples against the sample itself."""
-    own = np.diff(edges) / edges[-1]
-    return lambda counts: _CELL_SUMS[kind](shares(counts, edges), own)
-
-
-def _total_variation(p: FloatArray, q: FloatArray) -> FloatArray:
-    return 0.5 * np.abs(p - q).sum(1)
-
-
-def _jensen_shannon(p: FloatArray, q: FloatArray) -> FloatArray:
-    middle = 0.5 * (p + q)
-    return 0.5 * (rel_entr(p, middle) + rel_entr(q, middle)).sum(1)
-
-
-def _kl(p: FloatArray, q: FloatArray) -> FloatArray:
-    return rel_entr(p, q).sum(1)
-
-
-_CELL_SUMS = {
-    "total-variation": _total_variation,
-    "jensen-shannon": _jensen_shannon,
-    "reverse-kl": _kl,
-}

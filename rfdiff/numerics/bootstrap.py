@@ -117,9 +117,3 @@ def repeated(counts: Counts) -> NDArray[np.intp]:
     """
     b, n = counts.shape
     return np.repeat(np.tile(np.arange(n), b), counts.ravel()).reshape(b, n)
-
-
-def shares(counts: Counts, edges: NDArray[np.intp]) -> FloatArray:
-    """Return the shares of a sample between consecutive positions `edges`, (b, len(edges) − 1)."""
-    total = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    return np.diff(total[:, edges], axis=1) / counts.shape[1]
