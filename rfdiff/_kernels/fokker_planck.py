@@ -10,7 +10,7 @@ c = C(1 − v²/v_T²), and the clock u = −ln v (v = σ_t/r), the density q of
     nodes        (n, N+1)        ξ of the finest grid
     conductance  (n, 3, 2, N)    of each grid: 1/(δ_i w_i) and 1/(δ_i w_{i+1}) for δ_i the cell and
                                  w_i the length a node owns
-    drop         (n, k, N)       ψ(ξ_{i+1}) − ψ(ξ_i) on the finest cells at k times, 2^{L−1} of
+    increments   (n, k, N)       ψ(ξ_{i+1}) − ψ(ξ_i) on the finest cells at k times, 2^{L−1} of
                                  them for each step H
     mobility     (n, k)          (v/S)² at those times
     order        (k, m)          features sorted by their kink at each time
@@ -54,12 +54,12 @@ def _bernoulli(z):
 
 
 @njit(cache=True)
-def _rates(drop, stride, mobility, conductance, up, down):
+def _rates(increments, stride, mobility, conductance, up, down):
     """Fill the rates of mass i → i+1 and i+1 → i between every `stride`-th node."""
-    for i in range(len(drop) // stride):
-        z = drop[i * stride]
+    for i in range(len(increments) // stride):
+        z = increments[i * stride]
         for j in range(1, stride):
-            z += drop[i * stride + j]
+            z += increments[i * stride + j]
         size = abs(z)
         small = _bernoulli(size)
         large = small + size
@@ -90,17 +90,17 @@ def _implicit_step(mass, cells, h, up, down, inverse):
 
 
 @njit(cache=True, parallel=True)
-def advance(mass, drop, mobility, conductance, h, edge):
+def advance(mass, increments, mobility, conductance, h, edge):
     """Advance every grid and step size by steps H = `h`; `edge` keeps the largest end mass."""
     n, _, levels, nodes = mass.shape
-    times = drop.shape[1]
+    times = increments.shape[1]
     for p in prange(n):
         up, down, inverse = np.empty(nodes), np.empty(nodes), np.empty(nodes)
         for k in range(times):
             for g in range(GRIDS):
                 stride = 1 << (GRIDS - 1 - g)
                 cells = (nodes - 1) // stride
-                _rates(drop[p, k], stride, mobility[p, k], conductance[p, g], up, down)
+                _rates(increments[p, k], stride, mobility[p, k], conductance[p, g], up, down)
                 for level in range(levels):
                     every = 1 << (levels - 1 - level)
                     if (k + 1) % every == 0:
@@ -112,11 +112,12 @@ def advance(mass, drop, mobility, conductance, h, edge):
 
 
 @njit(cache=True, parallel=True)
-def rectified_drops(
-    thetas, order, kinks, slopes, intercepts, scale, middle, half_width, nodes, growth, tilt, drop
-):
-    """Fill drop (n, k, N) for ReLU scores θ (n, m): exact, since 2∫s dx is piecewise quadratic."""
-    n, times, cells = drop.shape
+def relu_increments(
+    thetas, order, kinks, slopes, intercepts, scale, middle, half_width, nodes, growth, tilt,
+    increments,
+):  # fmt: skip
+    """Fill increments (n, k, N) for ReLU scores θ (n, m): 2∫s dx is piecewise quadratic."""
+    n, times, cells = increments.shape
     m = thetas.shape[1]
     for p in prange(n):
         theta = thetas[p]
@@ -146,5 +147,5 @@ def rectified_drops(
                     passed += 1
                 total += (right - left) * (0.5 * slope * (right + left) + intercept)
                 motion = 0.5 * growth * growth * (xi_next + xi) - tilt * width
-                drop[p, k, i] = 2.0 * total + motion * (xi_next - xi)
+                increments[p, k, i] = 2.0 * total + motion * (xi_next - xi)
                 left, xi = right, xi_next

@@ -51,7 +51,7 @@ def rising(n):
     return time_grid("log", SDE, T_E, n)[::-1]
 
 
-def carried(flow, x, times):
+def transported(flow, x, times):
     return flow.transport(np.repeat(ONE_ROW, len(x)), x, times)
 
 
@@ -136,7 +136,7 @@ class TestOrder:
         assert learned.order == 4
         assert np.log2(error[0] / error[2]) / 2 == pytest.approx(4.0, abs=0.5)
 
-    def test_rectified_scores_on_the_line(self, run):
+    def test_relu_scores_on_the_line(self, run):
         score, x = run.learned_score(1e2), np.linspace(-4.0, 4.0, 201)
 
         def solve(n):
@@ -147,7 +147,7 @@ class TestOrder:
         assert solve(128).order == 3
         assert np.log2(error[0] / error[3]) / 3 == pytest.approx(3.0, abs=0.5)
 
-    def test_rectified_scores_in_the_plane(self):
+    def test_relu_scores_in_the_plane(self):
         """Kinks are lines that Runge–Kutta steps over: first order, on average over points."""
         features = draw_features("l1", 12, LogSigmaEmbedding(SDE), seed=3, dimension=2)
         theta = 0.3 * np.random.default_rng(4).standard_normal((2, 12))
@@ -181,13 +181,13 @@ def brute_force_flow(score, x, n_steps):
 
 class TestCharacteristics:
     @pytest.mark.parametrize("embedding", ["log-sigma", "fourier"])
-    def test_kinked_flow_against_adaptive_integration(self, embedding):
+    def test_kinked_characteristics_against_adaptive_integration(self, embedding):
         fourier = FourierEmbedding(np.array([0.3, 1.1]))
         embedding = fourier if embedding == "fourier" else embedding
         run = rfdiff.train_exact(1e4, n=50, m=20, embedding=embedding)
         x = np.array([-4.1, -1.3, 0.2, 0.7, 3.3, 8.0])
         end, log_jacobian = brute_force_flow(run.learned_score(), x, 500)
-        got = carried(ReluCharacteristics(run.learned_score(), SDE), x, rising(1024))
+        got = transported(ReluCharacteristics(run.learned_score(), SDE), x, rising(1024))
         np.testing.assert_allclose(got.x, end, atol=2e-4)
         np.testing.assert_allclose(got.log_jacobian, log_jacobian, atol=2e-3)
 
@@ -200,15 +200,15 @@ class TestCharacteristics:
         theta = np.array([[0.02, -0.03, 0.01, -0.2, 0.2, 0.05, -0.02, 0.03]])
         score, x = RandomFeatureScore(features, theta), np.linspace(-4, 4, 9)
         end, log_jacobian = brute_force_flow(score, x, 2000)
-        got = carried(ReluCharacteristics(score, SDE), x, rising(512))
+        got = transported(ReluCharacteristics(score, SDE), x, rising(512))
         np.testing.assert_allclose(got.x, end, atol=1e-5)
         np.testing.assert_allclose(got.log_jacobian, log_jacobian, atol=1e-4)
 
     def test_an_integrator_that_ignores_kinks_is_far_worse(self, run):
         score, x = run.learned_score(1e4), np.linspace(-5.0, 5.0, 41)
-        fine = carried(ReluCharacteristics(score, SDE), x, rising(2048))
+        fine = transported(ReluCharacteristics(score, SDE), x, rising(2048))
         aware, blind = (
-            carried(kind(score, SDE), x, rising(128))
+            transported(kind(score, SDE), x, rising(128))
             for kind in (ReluCharacteristics, SmoothCharacteristics)
         )
 
@@ -217,10 +217,10 @@ class TestCharacteristics:
 
         assert error(aware) < 0.02 * error(blind)
 
-    def test_the_flow_and_its_reverse_undo_each_other(self, run):
+    def test_transport_and_its_reverse_undo_each_other(self, run):
         flow, x = ReluCharacteristics(run.learned_score(1e4), SDE), np.linspace(-6.0, 6.0, 50)
-        there = carried(flow, x, rising(1024))
-        back = carried(flow, there.x, rising(1024)[::-1])
+        there = transported(flow, x, rising(1024))
+        back = transported(flow, there.x, rising(1024)[::-1])
         np.testing.assert_allclose(back.x, x, atol=1e-6)
         np.testing.assert_allclose(back.log_jacobian, -there.log_jacobian, atol=1e-4)
 
@@ -229,7 +229,7 @@ class TestCharacteristics:
         case = random_case(60)
         x = np.linspace(*case.domain, 20_001)
         times = time_grid("log", case.sde, case.t, 128)[::-1]
-        got = carried(ReluCharacteristics(case.score, case.sde), x, times)
+        got = transported(ReluCharacteristics(case.score, case.sde), x, times)
         slope = np.exp(got.log_jacobian)
         defect = np.diff(got.x) / (0.5 * (slope[1:] + slope[:-1]) * np.diff(x)) - 1.0
         p = case.law.density(x[1:]) / case.law.density(x[1:]).sum()
@@ -240,7 +240,7 @@ class TestCharacteristics:
         flow, x = ReluCharacteristics(run.learned_score(1e6), SDE), np.linspace(-6, 6, 600)
 
         def solve():
-            return carried(flow, x, rising(256)).log_jacobian
+            return transported(flow, x, rising(256)).log_jacobian
 
         assert np.array_equal(on_one_thread(solve), solve())
 
@@ -256,16 +256,16 @@ class TestQuadrature:
         pieces = h * np.exp(l_k[:, :-1]) * phi1(rise)
         z_k = np.concatenate([ends[0], np.cumsum(pieces, axis=1)], axis=1)
 
-        def trace(rows, y):
-            k = (y_k[rows] <= y[:, None]).sum(1).clip(1, kinks + 1) - 1
-            u = y - y_k[rows, k]
-            change = rise[rows, k] * u / h[rows, k]
-            z = z_k[rows, k] + u * np.exp(l_k[rows, k]) * phi1(change)
-            log_slope = l_k[rows, k] + change
+        def trace(which, y):
+            k = (y_k[which] <= y[:, None]).sum(1).clip(1, kinks + 1) - 1
+            u = y - y_k[which, k]
+            change = rise[which, k] * u / h[which, k]
+            z = z_k[which, k] + u * np.exp(l_k[which, k]) * phi1(change)
+            log_slope = l_k[which, k] + change
             return z, log_slope, -0.5 * z**2, -z * np.exp(log_slope)
 
-        def integrand(row):
-            return lambda y: np.stack([sum(trace(np.full(len(y), row), y)[1:3])])
+        def integrand(i):
+            return lambda y: np.stack([sum(trace(np.full(len(y), i), y)[1:3])])
 
         exact = [adaptive_panels(integrand(i), y_k[i], 1e-9)[1].value[0] for i in range(n)]
         edges = np.linspace(0.0, 1.0, 161)
@@ -327,7 +327,7 @@ class TestQuadrature:
         np.testing.assert_allclose(learned.cdf(np.array(learned.hull)), [0.0, 1.0], atol=1e-9)
 
 
-class TestRows:
+class TestTrainingTimes:
     def test_batch_equals_loop(self, run):
         score, x = run.learned_score([[1e2, 1e4]]), np.linspace(-3.0, 3.0, 6).reshape(2, 3)
         together = ProbabilityFlowDensity(score, SDE, T_E)
@@ -367,8 +367,8 @@ def test_errors_are_honest_in_random_cases(method):
 
 
 @pytest.mark.parametrize(("seed", "kind"), [(44, "kl"), (48, "wasserstein-1")])
-def test_what_steps_miss_inside_the_first_cells_is_in_the_error(seed, kind):
-    """ℓ of −23 in a twentieth of a cell; a flow that 128 steps fold: ends of cells show neither."""
+def test_what_steps_miss_inside_the_initial_intervals_is_in_the_error(seed, kind):
+    """ℓ of −23 in a twentieth of an interval; a line that 128 steps fold: unseen at initial ends."""
     case = random_case(seed)
     found = DIVERGENCES[kind](case.law, case.density("probability-flow"))
     value, error = float(found), float(found.error)

@@ -8,7 +8,11 @@ import rfdiff
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.densities.reverse_sde.fokker_planck import LEVELS, march, solve
 from rfdiff.densities.reverse_sde.moving_grid import Clock, MovingGrid
-from rfdiff.densities.reverse_sde.potential_increments import RectifiedDrops, SampledDrops, drops_of
+from rfdiff.densities.reverse_sde.potential_increments import (
+    ReluIncrements,
+    SampledIncrements,
+    potential_increments,
+)
 from rfdiff.densities.reverse_sde.refinement import ReverseProblem, widened_grid
 from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
@@ -46,8 +50,8 @@ def trained():
     return rfdiff.train_exact(np.logspace(0, 9, 10), n=20, m=128)
 
 
-class TestDrops:
-    def test_exact_drops_against_adaptive_quadrature(self):
+class TestIncrements:
+    def test_exact_increments_against_adaptive_quadrature(self):
         rng = np.random.default_rng(5)
         w = np.append(rng.standard_normal(12), [0.0, 0.0])
         u = np.concatenate([rng.standard_normal((12, 2)), [[1.0, 0.0], [-1.0, 0.0]]])
@@ -56,7 +60,7 @@ class TestDrops:
         grid = MovingGrid(0.7, np.array([3.0, 5.0]), 8.0, 1.5, float(SDE.std(1.0)), 0.3)
         clock, cells = Clock.make(SDE, T_EVAL, 5, 2), 4
         part = clock.parts(1)[3]
-        drop = RectifiedDrops(score)(np.arange(2), grid, clock, part, cells)
+        found = ReluIncrements(score)(np.arange(2), grid, clock, part, cells)
         xi = grid.nodes(cells)
         for row, k in ((0, 0), (1, 1)):
             t, v = clock.times[part][k], clock.v[part][k]
@@ -74,14 +78,14 @@ class TestDrops:
                 )
                 motion = 32.0 * np.diff(xi[row] ** 2)[i]
                 motion -= grid.tilt * grid.half_width(np.array([v]))[row, 0] * np.diff(xi[row])[i]
-                assert drop[row, k, i] == pytest.approx(2.0 * value + motion, abs=1e-9)
+                assert found[row, k, i] == pytest.approx(2.0 * value + motion, abs=1e-9)
 
-    def test_sampled_drops_agree_with_exact_ones(self):
+    def test_sampled_increments_agree_with_exact_ones(self):
         score = linear_score(-0.4)
         grid = MovingGrid(0.2, np.array([4.0]), 8.0, 2.0, float(SDE.std(1.0)), 0.3)
         clock = Clock.make(SDE, T_EVAL, 4, 2)
         arguments = (np.arange(1), grid, clock, clock.parts(1)[1], 16)
-        exact, sampled = RectifiedDrops(score)(*arguments), SampledDrops(score)(*arguments)
+        exact, sampled = ReluIncrements(score)(*arguments), SampledIncrements(score)(*arguments)
         assert np.allclose(exact, sampled, rtol=1e-12, atol=1e-12)
 
 
@@ -163,12 +167,12 @@ class TestOrder:
         grid = MovingGrid(0.0, np.array([9.0]), 9.0, 2.0, float(v(sde, 1.0)), float(v(sde, T_EVAL)))
         clock = Clock.make(sde, T_EVAL, steps, levels)
         prior = marginal(self.law, sde, 1.0).log_density(grid.points(grid.v_start, cells))
-        drops = SampledDrops(ExactScore(self.law, sde))
+        increments = SampledIncrements(ExactScore(self.law, sde))
         if levels > 1:
-            solution = solve(drops, np.arange(1), grid, clock, cells, prior)
+            solution = solve(increments, np.arange(1), grid, clock, cells, prior)
             density = np.exp(solution.log_density[0])
         else:
-            mass, _ = march(drops, np.arange(1), grid, clock, cells, prior)
+            mass, _ = march(increments, np.arange(1), grid, clock, cells, prior)
             density = mass[0, -1, 0] / grid.lengths(cells)[0]
         x, width = grid.points(grid.v_end, cells)[0], grid.half_width(np.array([grid.v_end]))[0, 0]
         exact = marginal(self.law, sde, T_EVAL).density(x) * width
@@ -193,11 +197,11 @@ class TestOrder:
 class TestSolve:
     def test_mass_is_conserved_and_positive_on_a_hopeless_grid(self, trained):
         """Twelve cells and two steps for an overfitted score: every solve stays a law."""
-        drops = RectifiedDrops(trained.learned_score())
+        increments = ReluIncrements(trained.learned_score())
         grid = MovingGrid(0.0, np.full(10, 12.0), 8.0, 2.3, float(SDE.std(1.0)), 0.284)
         clock = Clock.make(SDE, T_EVAL, 2, 4)
         prior = -0.5 * (grid.points(grid.v_start, 12) / SDE.prior_std) ** 2
-        mass, _ = march(drops, np.arange(10), grid, clock, 12, prior)
+        mass, _ = march(increments, np.arange(10), grid, clock, 12, prior)
         for g, n in enumerate((3, 6, 12)):
             assert (mass[:, g, :, : n + 1] > 0).all()
             assert np.abs(mass[:, g, :, : n + 1].sum(-1) - 1.0).max() < 1e-13
@@ -220,8 +224,8 @@ class TestSolve:
         together = ReverseSDEDensity(score, SDE, T_EVAL)
         assert together.shape == (10,) and together.log_density(x).shape == (10, 31)
         for i in (0, 4, 9):
-            row = RandomFeatureScore(score.features, score.theta[i])
-            alone = ReverseSDEDensity(row, SDE, T_EVAL)
+            single = RandomFeatureScore(score.features, score.theta[i])
+            alone = ReverseSDEDensity(single, SDE, T_EVAL)
             assert alone.shape == () and alone.mass.shape == ()
             assert np.array_equal(alone.log_density(x), together.log_density(x)[i])
 
@@ -321,7 +325,7 @@ def random_problem(seed):
     )
     t = sde.time_of_std(10.0 ** rng.uniform(-0.8, -0.1))
     prior = GaussianMixture([1.0], [0.0], sde.prior_std)
-    problem = ReverseProblem(drops_of(run.learned_score()), 5, sde, t, prior)
+    problem = ReverseProblem(potential_increments(run.learned_score()), 5, sde, t, prior)
     return problem, marginal(law, sde, t)
 
 
@@ -329,7 +333,7 @@ def one_solve(problem, grid, cells, steps_per_e_fold):
     steps = int(np.ceil(steps_per_e_fold * problem.log_ratio()))
     clock = Clock.make(problem.sde, problem.t, steps, LEVELS)
     log_prior = problem.log_prior(grid, cells)
-    return solve(problem.drops, np.arange(problem.n_rows), grid, clock, cells, log_prior)
+    return solve(problem.increments, np.arange(problem.n), grid, clock, cells, log_prior)
 
 
 def test_error_estimates_are_honest_in_at_least_95_of_100_random_cases():

@@ -24,8 +24,8 @@ T_E = 0.065
 KINDS = [kind for kind in DIVERGENCES if kind != "fisher"]
 
 
-def gaussian_flow(mean, std, start):
-    """The flow of the exact score of N(mean, std²) from N(start, prior_std²): law, mean, std.
+def gaussian_transport(mean, std, start):
+    """The law of the exact score of N(mean, std²) from N(start, prior_std²), its mean and std.
 
     It is linear: x − mean shrinks as the marginal's standard deviation does.
     """
@@ -38,16 +38,16 @@ def gaussian_flow(mean, std, start):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gaussians_are_closed_forms(kind):
-    learned, mean, std = gaussian_flow(1.0, 0.7, 40.0)
+    learned, mean, std = gaussian_transport(1.0, 0.7, 40.0)
     found = DIVERGENCES[kind](GaussianMixture([1.0], [0.5], 1.3), learned)
     truth = gaussian_divergences(0.5, 1.3, mean, std)[kind]
     assert abs(float(found) - truth) <= float(found.error)
     assert 0.0 < float(found.error) <= (2e-3 if kind.startswith("wasserstein") else 1e-3)
 
 
-def test_a_mode_that_the_flow_has_lost():
-    """The flow reaches one mode of two: the other is beyond its outermost cell."""
-    learned, mean, std = gaussian_flow(-15.0, 1.0, -15.0)
+def test_a_mode_that_is_lost():
+    """The probability flow reaches one mode of two: the other is beyond the outermost interval."""
+    learned, mean, std = gaussian_transport(-15.0, 1.0, -15.0)
     law = GaussianMixture([0.5, 0.5], [mean, 15.0], std)
     tv, js = total_variation(law, learned), jensen_shannon_divergence(law, learned)
     w1, w2 = (wasserstein_distance(law, learned, order=order) for order in (1, 2))
@@ -68,7 +68,7 @@ def test_a_mode_that_the_flow_has_lost():
 
 
 def test_laws_with_compact_support():
-    """The flow has mass where the law has none."""
+    """The probability flow has mass where the law has none."""
     law, run = raised_cosine(), rfdiff.train_exact(1e3, target=raised_cosine(), n=60, m=32)
     learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_E)
     assert float(reverse_kl_divergence(law, learned)) == np.inf
@@ -84,7 +84,7 @@ def test_laws_with_compact_support():
     assert abs(float(narrow) - gap - below - above) <= float(narrow.error) + 1e-3
 
 
-def test_a_bounded_domain_leaves_the_flow_mass_outside():
+def test_a_bounded_domain_leaves_mass_outside():
     law, run = bimodal(3.0), rfdiff.train_exact(1e3, n=60, m=32)
     learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_E, domain=(-6.0, 6.0))
     outside = 1.0 - float(learned.mass)
@@ -131,7 +131,7 @@ def test_a_missed_tolerance_warns():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_means_over_cells(seed):
+def test_means_over_intervals(seed):
     """Against adaptive quadrature of |b| and of the entropy along random parabolas."""
     rng = np.random.default_rng(seed)
     start, end = rng.uniform(-1.0, 1.0, 2)

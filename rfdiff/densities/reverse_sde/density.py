@@ -19,8 +19,8 @@ from ..panel_comparison import PanelComparison
 from ..transported import TransportedDensity
 from .grid_density import GridDensity
 from .moving_grid import MovingGrid
-from .potential_increments import drops_of
-from .refinement import ReverseProblem, SolvedRow, rough_mass, solve_rows, widened_grid
+from .potential_increments import potential_increments
+from .refinement import ReverseProblem, Solved, rough_mass, solve_refined, widened_grid
 
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
@@ -67,20 +67,21 @@ class ReverseSDEDensity(TransportedDensity):
     method: ClassVar[str] = "reverse-sde"
 
     tolerance: float = 2e-4
-    _grid: MovingGrid = field(init=False, repr=False)
-    _solved: list[SolvedRow] = field(init=False, repr=False)
+    _solved: list[Solved] = field(init=False, repr=False)
+    _densities: list[GridDensity] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._need_line("the reverse-SDE density")
         super().__post_init__()
         wanted = self.domain if self._bounded else None
-        drops = drops_of(self.score)
-        problem = ReverseProblem(drops, self._n_taus, self.sde, self.t, self.start_law)
+        increments = potential_increments(self.score)
+        problem = ReverseProblem(increments, self._n_taus, self.sde, self.t, self.start_law)
         grid = widened_grid(problem, wanted)
         if wanted is not None:
             self._require_mass(rough_mass(problem, grid, wanted))
-        object.__setattr__(self, "_grid", grid)
-        object.__setattr__(self, "_solved", solve_rows(problem, grid, self.tolerance))
+        solved = solve_refined(problem, grid, self.tolerance)
+        object.__setattr__(self, "_solved", solved)
+        object.__setattr__(self, "_densities", _in_x(solved, grid, float(self.sde.scale(self.t))))
 
     def beside(self, law: Any) -> PanelComparison:
         """Return a comparison with a one-dimensional law, on the domain."""
@@ -100,13 +101,13 @@ class ReverseSDEDensity(TransportedDensity):
         The error is what the extrapolation and the ends of the grid may have gained or lost.
         """
         value = np.diff(self.cdf(np.array(self.domain)))[..., 0]
-        error = [row.defect + row.edge for row in self._solved]
+        error = [solved.defect + solved.edge for solved in self._solved]
         return Estimate(value, np.reshape(error, self.shape))
 
     @property
     def error(self) -> FloatArray:
         """Estimated mean absolute error of log p̂ under p̂, shape (…)."""
-        return np.reshape([row.mean_error for row in self._solved], self.shape)
+        return np.reshape([solved.mean_error for solved in self._solved], self.shape)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape."""
@@ -164,13 +165,12 @@ class ReverseSDEDensity(TransportedDensity):
         value, error = (np.stack(part) for part in zip(*pairs, strict=True))
         return value.reshape(self.shape + x.shape), error.reshape(self.shape + x.shape)
 
-    @cached_property
-    def _densities(self) -> list[GridDensity]:
-        """The densities of the training times, in x."""
-        r, grid = float(self.sde.scale(self.t)), self._grid
-        v = np.array([grid.v_end])
-        middle, widths = r * float(grid.middle(v)[0]), r * grid.half_width(v)[:, 0]
-        return [
-            GridDensity(middle, float(width), float(kappa), row.log_density, row.log_error)
-            for width, kappa, row in zip(widths, grid.grading, self._solved, strict=True)
-        ]
+
+def _in_x(solved: list[Solved], grid: MovingGrid, r: float) -> list[GridDensity]:
+    """Return the densities of the training times in x = r y."""
+    v = np.array([grid.v_end])
+    middle, widths = r * float(grid.middle(v)[0]), r * grid.half_width(v)[:, 0]
+    return [
+        GridDensity(middle, float(width), float(kappa), each.log_density, each.log_error)
+        for width, kappa, each in zip(widths, grid.grading, solved, strict=True)
+    ]

@@ -17,19 +17,20 @@ from ..._kernels import fokker_planck as kernels
 from ...support.errors import ArgumentError
 from ...support.validation import FloatArray
 from .moving_grid import Clock, MovingGrid
-from .potential_increments import Drops
+from .potential_increments import PotentialIncrements
 
 # Step sizes H, H/2, H/4, H/8 of the extrapolation.
 LEVELS = 4
 # Masses below this do not count: their logarithm is cut there.
 _FLOOR = 1e-300
-# Bytes of drops held at once: many steps in one call of the kernel, few barriers for its threads.
-_DROP_BYTES = 1 << 25
+# Bytes of potential increments held at once: many steps in one call of the kernel need few barriers
+# for its threads.
+_INCREMENT_BYTES = 1 << 25
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The density of ξ at the end, on cells + 1 nodes that own `lengths`, for each row.
+    """The density of ξ at the end, on cells + 1 nodes that own `lengths`, for n training times.
 
     `log_density`, `time_error` and `space_error` (of the logarithm) have shape (n, cells + 1);
     `defect` (n,) is what extrapolation adds to a mass of one before it is taken out again;
@@ -50,29 +51,29 @@ class Solution:
 
 
 def solve(
-    drops: Drops,
-    rows: np.ndarray,
+    increments: PotentialIncrements,
+    k: np.ndarray,
     grid: MovingGrid,
     clock: Clock,
     cells: int,
     log_prior: FloatArray,
 ) -> Solution:
     """Carry the prior, given by its log density of ξ (n, cells + 1), through the clock."""
-    mass, edge = march(drops, rows, grid, clock, cells, log_prior)
+    mass, edge = march(increments, k, grid, clock, cells, log_prior)
     return _extrapolate(mass, edge, grid)
 
 
 def march(
-    drops: Drops,
-    rows: np.ndarray,
+    increments: PotentialIncrements,
+    k: np.ndarray,
     grid: MovingGrid,
     clock: Clock,
     cells: int,
     log_prior: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the masses (n, 3, levels, cells + 1) at the end, and the largest at an edge (n,)."""
-    mass = np.zeros((len(rows), kernels.GRIDS, clock.levels, cells + 1))
-    conductance = np.zeros((len(rows), kernels.GRIDS, 2, cells))
+    mass = np.zeros((len(k), kernels.GRIDS, clock.levels, cells + 1))
+    conductance = np.zeros((len(k), kernels.GRIDS, 2, cells))
     for g in range(kernels.GRIDS):
         stride = 1 << (kernels.GRIDS - 1 - g)
         n = cells // stride
@@ -81,16 +82,16 @@ def march(
         mass[:, g, :, : n + 1] = (start / start.sum(-1, keepdims=True))[:, None]
         conductance[:, g, 0, :n] = 1.0 / (gaps * lengths[:, :-1])
         conductance[:, g, 1, :n] = 1.0 / (gaps * lengths[:, 1:])
-    edge = np.zeros(len(rows))
-    step_bytes = 8 * len(rows) * cells * 2 ** (clock.levels - 1)
-    for part in clock.parts(max(1, _DROP_BYTES // step_bytes)):
-        drop = drops(rows, grid, clock, part, cells)
-        finite = np.isfinite(drop).all(axis=(0, 2))
+    edge = np.zeros(len(k))
+    step_bytes = 8 * len(k) * cells * 2 ** (clock.levels - 1)
+    for part in clock.parts(max(1, _INCREMENT_BYTES // step_bytes)):
+        change = increments(k, grid, clock, part, cells)
+        finite = np.isfinite(change).all(axis=(0, 2))
         if not finite.all():
             t = clock.times[part][np.argmin(finite)]
             raise ArgumentError(f"score must be finite, it is not at t = {t:.6g}")
         mobility = (clock.v[part] / grid.half_width(clock.v[part])) ** 2
-        kernels.advance(mass, drop, mobility, conductance, clock.step, edge)
+        kernels.advance(mass, change, mobility, conductance, clock.step, edge)
     return mass, edge
 
 
@@ -107,7 +108,7 @@ def _step_weights(levels: int) -> FloatArray:
 
 
 def _combine(weights: FloatArray, logs: FloatArray) -> FloatArray:
-    """Return the weighted sum over axis 1, the step sizes: the same bits for any number of rows."""
+    """Return the weighted sum over axis 1, the step sizes: the same bits for any other axes."""
     return sum(weight * logs[:, level] for level, weight in enumerate(weights))
 
 
@@ -129,7 +130,7 @@ def _extrapolate(mass: FloatArray, edge: FloatArray, grid: MovingGrid) -> Soluti
     before, _ = _normalised(medium + _correction(medium, coarse), grid.lengths(cells // 2))
     eta = np.linspace(-1.0, 1.0, cells + 1)
     gap = np.abs(extrapolated[:, ::2] - before)
-    space_error = np.stack([np.interp(eta, eta[::2], row) for row in gap])
+    space_error = np.stack([np.interp(eta, eta[::2], each) for each in gap])
     return Solution(
         lengths,
         extrapolated,

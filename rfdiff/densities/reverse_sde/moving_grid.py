@@ -6,7 +6,7 @@ whatever the forward process. The grid y = c + S ξ, ξ ∈ [−1, 1], shrinks w
     S² = a² + K²v²,   c = C (1 − v²/v_T²),
 
 so that a marginal nearly stands still on it. Its nodes ξ = sinh(κη)/sinh κ, η equally spaced, lie
-densest in the middle: far tails cost few of them. Each row (training time) has its own a and κ.
+densest in the middle: far tails cost few of them. Each training time has its own a and κ.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class MovingGrid:
 
     Args:
         centre: C.
-        reach: a of each row, shape (n,).
+        reach: a of each training time, shape (n,).
         growth: K.
         core: length in y about the centre, at the end, on which nodes are nearly equally spaced.
         v_start: v_T.
@@ -45,7 +45,7 @@ class MovingGrid:
 
     @property
     def grading(self) -> FloatArray:
-        """κ of each row, shape (n,)."""
+        """κ of each training time, shape (n,)."""
         return np.arcsinh(self.half_width(np.array([self.v_end]))[:, 0] / self.core)
 
     def middle(self, v: FloatArray) -> FloatArray:
@@ -56,9 +56,9 @@ class MovingGrid:
         """Return S at noise ratios v (k,), shape (n, k)."""
         return np.hypot(self.reach[:, None], self.growth * v)
 
-    def rows(self, index: np.ndarray) -> "MovingGrid":
-        """Return the grid of some rows."""
-        return replace(self, reach=self.reach[index])
+    def of(self, k: np.ndarray) -> "MovingGrid":
+        """Return the grid of training times k, flat indices."""
+        return replace(self, reach=self.reach[k])
 
     def nodes(self, cells: int) -> FloatArray:
         """Return ξ of the nodes, shape (n, cells + 1)."""

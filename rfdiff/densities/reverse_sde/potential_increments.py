@@ -15,37 +15,37 @@ from ...support.validation import FloatArray
 from .moving_grid import Clock, MovingGrid
 
 
-class Drops(Protocol):
+class PotentialIncrements(Protocol):
     """Differences of ψ = 2∫s dx + K²ξ²/2 − (2C/v_T²) S ξ between the nodes of a grid."""
 
     @property
     def common_grid(self) -> bool:
-        """Whether all rows need one grid."""
+        """Whether all training times need one grid."""
 
     def __call__(
-        self, rows: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
+        self, k: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
     ) -> FloatArray:
-        """Return the differences of some rows, shape (len(rows), len(part), cells)."""
+        """Return the increments at training times k, shape (len(k), len(part), cells)."""
 
 
 @dataclass(frozen=True)
-class RectifiedDrops:
-    """Exact drops of a ReLU score: 2∫s dx is piecewise quadratic. Each row has its own grid."""
+class ReluIncrements:
+    """Exact for a ReLU score, 2∫s dx being piecewise quadratic; each training time has its grid."""
 
     score: RandomFeatureScore
     common_grid: bool = False
 
     def __call__(
-        self, rows: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
+        self, k: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
     ) -> FloatArray:
-        """Return the drops of ψ, shape (len(rows), len(part), cells)."""
+        """Return the increments of ψ, shape (len(k), len(part), cells)."""
         features, times, v = self.score.features, clock.times[part], clock.v[part]
         kappa = features.kinks(times)
         order = np.argsort(kappa, axis=1, kind="stable")
         factor = features.output_scale(times)[:, None]
-        out = np.empty((len(rows), len(times), cells))
-        kernels.rectified_drops(
-            self.score.flat_theta[rows],
+        out = np.empty((len(k), len(times), cells))
+        kernels.relu_increments(
+            self.score.flat_theta[k],
             order,
             np.take_along_axis(kappa, order, 1),
             factor * features.W[:, 0][order],
@@ -62,35 +62,35 @@ class RectifiedDrops:
 
 
 @dataclass(frozen=True)
-class SampledDrops:
-    """Drops of any score by three Gauss points in each cell, on one grid for all rows."""
+class SampledIncrements:
+    """For any score by three Gauss points in each cell, on one grid for all training times."""
 
     score: Score
     common_grid: bool = True
 
     def __call__(
-        self, rows: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
+        self, k: np.ndarray, grid: MovingGrid, clock: Clock, part: slice, cells: int
     ) -> FloatArray:
-        """Return the drops of ψ, shape (len(rows), len(part), cells)."""
+        """Return the increments of ψ, shape (len(k), len(part), cells)."""
         offsets, weights = gauss_legendre(3, 0.0, 1.0)
         nodes = grid.nodes(cells)[0]
         lengths = np.diff(nodes)
         xi = nodes[:-1, None] + lengths[:, None] * offsets
         v, times, scale = clock.v[part], clock.times[part], clock.scale[part]
         middle, width = grid.middle(v), grid.half_width(v)[0]
-        out = np.empty((len(rows), len(times), cells))
-        for k, t in enumerate(times):
-            s = self._evaluate(rows, scale[k] * (middle[k] + width[k] * xi), float(t))
-            motion = 0.5 * grid.growth**2 * (nodes[1:] + nodes[:-1]) - grid.tilt * width[k]
-            out[:, k] = lengths * (2.0 * scale[k] * width[k] * (s * weights).sum(-1) + motion)
+        out = np.empty((len(k), len(times), cells))
+        for i, t in enumerate(times):
+            s = self._evaluate(k, scale[i] * (middle[i] + width[i] * xi), float(t))
+            motion = 0.5 * grid.growth**2 * (nodes[1:] + nodes[:-1]) - grid.tilt * width[i]
+            out[:, i] = lengths * (2.0 * scale[i] * width[i] * (s * weights).sum(-1) + motion)
         return out
 
-    def _evaluate(self, rows: np.ndarray, x: FloatArray, t: float) -> FloatArray:
-        return fast_score(self.score).select(rows)(x, t)
+    def _evaluate(self, k: np.ndarray, x: FloatArray, t: float) -> FloatArray:
+        return fast_score(self.score).select(k)(x, t)
 
 
-def drops_of(score: Score) -> Drops:
-    """Return the drops that fit the score."""
+def potential_increments(score: Score) -> PotentialIncrements:
+    """Return the increments that fit the score."""
     if is_piecewise_linear(score):
-        return RectifiedDrops(score)
-    return SampledDrops(score)
+        return ReluIncrements(score)
+    return SampledIncrements(score)

@@ -1,7 +1,7 @@
 """How wide a grid, how many cells and how many steps a reverse Fokker–Planck solve needs.
 
-A cheap pilot widens the grid of each row until no mass reaches its ends. Then each row is solved,
-and solved again with twice the steps or twice the cells, whichever matters more, until the
+A cheap pilot widens the grid of each training time until no mass reaches its ends. Then each is
+solved, and solved again with twice the steps or twice the cells, whichever matters more, until the
 estimated mean error of its log density is below the tolerance.
 """
 
@@ -18,7 +18,7 @@ from ...support.errors import AccuracyWarning
 from ...support.validation import FloatArray, memory
 from .fokker_planck import LEVELS, Solution, march, solve
 from .moving_grid import Clock, MovingGrid
-from .potential_increments import Drops
+from .potential_increments import PotentialIncrements
 
 # The prior is followed to this many standard deviations: K of the moving grid.
 _WIDTHS = 8.0
@@ -38,13 +38,13 @@ _FEWEST_CELLS = 400
 _FIRST_CELLS = 1600
 # Steps and cells may be doubled this often beyond the first solve.
 _DOUBLINGS = 3
-# Bytes of the rows solved together.
+# Bytes of the training times solved together.
 _BATCH_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
-class SolvedRow:
-    """One row's density of ξ on its final grid, as in `Solution`, with the effort it took."""
+class Solved:
+    """The density of ξ of one training time on its final grid, with the effort it took."""
 
     log_density: FloatArray
     log_error: FloatArray
@@ -57,10 +57,10 @@ class SolvedRow:
 
 @dataclass(frozen=True, eq=False)
 class ReverseProblem:
-    """What is solved: the drops of n rows, the process, the end time and the law at T."""
+    """What is solved for n training times: increments, the process, the end time, the law at T."""
 
-    drops: Drops
-    n_rows: int
+    increments: PotentialIncrements
+    n: int
     sde: ForwardSDE
     t: float
     prior: GaussianMixture
@@ -70,7 +70,7 @@ class ReverseProblem:
         return float(np.log(self._v(self.sde.T) / self._v(self.t)))
 
     def log_prior(self, grid: MovingGrid, cells: int) -> FloatArray:
-        """Return the log density of the prior at the first nodes, up to a constant of each row."""
+        """Return the log density of the prior at the nodes at T, each up to a constant."""
         return self.prior.log_density(
             float(self.sde.scale(self.sde.T)) * grid.points(grid.v_start, cells)
         )
@@ -85,23 +85,23 @@ class ReverseProblem:
             low, high = np.array(wanted) / float(self.sde.scale(self.t))
             centre = 0.5 * (low + high) / (1.0 - (v_end / v_start) ** 2)
             reach, core = max(reach, 0.5 * (high - low)), max(core, (high - low) / _CORE)
-        return MovingGrid(centre, np.full(self.n_rows, reach), growth, core, v_start, v_end)
+        return MovingGrid(centre, np.full(self.n, reach), growth, core, v_start, v_end)
 
     def _v(self, t: float) -> float:
         return float(noise_ratio(self.sde, t))
 
 
 def widened_grid(problem: ReverseProblem, wanted: tuple[float, float] | None) -> MovingGrid:
-    """Widen each row's grid until the pilot finds no mass at its ends."""
+    """Widen each training time's grid until the pilot finds no mass at its ends."""
     grid = problem.first_grid(wanted)
-    rows = np.arange(problem.n_rows)
+    k = np.arange(problem.n)
     for _ in range(_WIDENINGS):
-        _, edge = _first_order(problem, grid, rows, _PILOT_CELLS, _PILOT_STEPS)
-        rows = rows[edge > _EDGE_MASS]
-        if not len(rows):
+        _, edge = _first_order(problem, grid, k, _PILOT_CELLS, _PILOT_STEPS)
+        k = k[edge > _EDGE_MASS]
+        if not len(k):
             break
         reach = grid.reach.copy()
-        reach[slice(None) if problem.drops.common_grid else rows] *= _WIDEN
+        reach[slice(None) if problem.increments.common_grid else k] *= _WIDEN
         grid = replace(grid, reach=reach)
     return grid
 
@@ -109,14 +109,14 @@ def widened_grid(problem: ReverseProblem, wanted: tuple[float, float] | None) ->
 def rough_mass(
     problem: ReverseProblem, grid: MovingGrid, wanted: tuple[float, float]
 ) -> FloatArray:
-    """Return the mass of each row on the wanted domain, (n,), by a solve to first order."""
-    mass, _ = _first_order(problem, grid, np.arange(problem.n_rows), _FEWEST_CELLS, _STEPS)
+    """Return the masses on the wanted domain, (n,), by a solve to first order."""
+    mass, _ = _first_order(problem, grid, np.arange(problem.n), _FEWEST_CELLS, _STEPS)
     x = float(problem.sde.scale(problem.t)) * grid.points(grid.v_end, _FEWEST_CELLS)
     return np.where((x >= wanted[0]) & (x <= wanted[1]), mass, 0.0).sum(-1)
 
 
 def _first_order(
-    problem: ReverseProblem, grid: MovingGrid, rows: np.ndarray, cells: int, steps: float
+    problem: ReverseProblem, grid: MovingGrid, k: np.ndarray, cells: int, steps: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the masses at the nodes, without extrapolation, and the largest at an end.
 
@@ -124,39 +124,39 @@ def _first_order(
     """
     clock = Clock.make(problem.sde, problem.t, int(np.ceil(steps * problem.log_ratio())), levels=1)
     parts = [
-        march(problem.drops, batch, grid.rows(batch), clock, cells, log_prior)
-        for batch, log_prior in _batches(problem, rows, grid, cells, 1)
+        march(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
+        for batch, log_prior in _batches(problem, k, grid, cells, 1)
     ]
     masses, edges = zip(*parts, strict=True)
     return np.concatenate(masses)[:, -1, 0], np.concatenate(edges)
 
 
-def solve_rows(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> list[SolvedRow]:
-    """Solve and refine every row; warn if one stays above the tolerance."""
+def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> list[Solved]:
+    """Solve and refine every training time; warn if one stays above the tolerance."""
     first_steps = int(np.ceil(_STEPS * problem.log_ratio()))
     most = (_FIRST_CELLS << _DOUBLINGS, first_steps << _DOUBLINGS)
     waiting: dict[tuple[int, int], list[int]] = {}
-    for row, cells in enumerate(_first_cells(grid)):
-        waiting.setdefault((cells, first_steps), []).append(row)
-    solved: dict[int, SolvedRow] = {}
+    for k, cells in enumerate(_first_cells(grid)):
+        waiting.setdefault((cells, first_steps), []).append(k)
+    solved: dict[int, Solved] = {}
     while waiting:
         cells, steps = key = min(waiting)
         due = np.array(sorted(waiting.pop(key)))
         clock = Clock.make(problem.sde, problem.t, steps, LEVELS)
         for batch, log_prior in _batches(problem, due, grid, cells, LEVELS):
-            solution = solve(problem.drops, batch, grid.rows(batch), clock, cells, log_prior)
+            solution = solve(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
             in_time, in_space = solution.mean_errors()
-            for i, row in enumerate(batch):
+            for i, k in enumerate(batch):
                 mean_error = float(in_time[i] + in_space[i] + solution.edge[i])
-                solved[row] = _row(solution, i, mean_error, cells, steps)
+                solved[k] = _solved(solution, i, mean_error, cells, steps)
                 escaping = solution.edge[i] > tolerance
                 if in_time[i] + in_space[i] > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
                     if finer[0] <= most[0] and finer[1] <= most[1]:
-                        waiting.setdefault(finer, []).append(row)
-    rows = [solved[row] for row in range(problem.n_rows)]
-    _warn(rows, tolerance)
-    return rows
+                        waiting.setdefault(finer, []).append(k)
+    found = [solved[k] for k in range(problem.n)]
+    _warn(found, tolerance)
+    return found
 
 
 def _first_cells(grid: MovingGrid) -> list[int]:
@@ -168,19 +168,19 @@ def _first_cells(grid: MovingGrid) -> list[int]:
 
 
 def _batches(
-    problem: ReverseProblem, rows: np.ndarray, grid: MovingGrid, cells: int, levels: int
+    problem: ReverseProblem, k: np.ndarray, grid: MovingGrid, cells: int, levels: int
 ) -> Iterator[tuple[np.ndarray, FloatArray]]:
-    """Yield batches of rows that fit in memory, with the log prior on their grids."""
-    row_bytes = 8.0 * (cells + 1) * (3 * levels + 2 ** (levels - 1) + 24)
-    memory("the Fokker–Planck solve", row_bytes)
-    size = max(1, int(_BATCH_BYTES / row_bytes))
-    for i in range(0, len(rows), size):
-        batch = rows[i : i + size]
-        yield batch, problem.log_prior(grid.rows(batch), cells)
+    """Yield batches of training times that fit in memory, with the log prior on their grids."""
+    each = 8.0 * (cells + 1) * (3 * levels + 2 ** (levels - 1) + 24)
+    memory("the Fokker–Planck solve", each)
+    size = max(1, int(_BATCH_BYTES / each))
+    for i in range(0, len(k), size):
+        batch = k[i : i + size]
+        yield batch, problem.log_prior(grid.of(batch), cells)
 
 
-def _row(solution: Solution, i: int, mean_error: float, cells: int, steps: int) -> SolvedRow:
-    return SolvedRow(
+def _solved(solution: Solution, i: int, mean_error: float, cells: int, steps: int) -> Solved:
+    return Solved(
         solution.log_density[i],
         solution.time_error[i] + solution.space_error[i],
         mean_error,
@@ -191,8 +191,8 @@ def _row(solution: Solution, i: int, mean_error: float, cells: int, steps: int) 
     )
 
 
-def _warn(rows: list[SolvedRow], tolerance: float) -> None:
-    worst = max(rows, key=lambda row: row.mean_error)
+def _warn(found: list[Solved], tolerance: float) -> None:
+    worst = max(found, key=lambda solved: solved.mean_error)
     if worst.mean_error > tolerance:
         reason = (
             f"a mass of {worst.edge:.1e} leaves the widest grid"
