@@ -1,1 +1,1 @@
-"""Learned densities p_{t,θ} in three senses: score integral, probability flow, reverse SDE."""
+"""Learned densities p_{t,θ} by three definitions: score integral, probability flow, reverse SDE."""

@@ -1,4 +1,4 @@
-"""One score, three laws: the KL of each sense along training, and the paths of both samplers.
+"""One score, three laws: the KL of each density along training, and the paths of both samplers.
 
 The score integral, the probability flow and the reverse SDE turn one score into three densities.
 The bound [14] speaks of the reverse SDE alone: late in training its KL stays low while those of the
@@ -58,8 +58,8 @@ class Evolution:
 
     Attributes:
         times: falling times (k,).
-        x: middles of cells (j,).
-        density: mean density on each cell, (k, j).
+        x: middles of bins (j,).
+        density: mean density on each bin, (k, j).
         path_times: falling times of the paths (s + 1,).
         paths: positions (s + 1, n).
     """
@@ -78,9 +78,9 @@ class DensitiesExperiment:
     Attributes:
         settings: sizes.
         tau: training times (n_tau,).
-        kl: KL(p_t‖p̂) of each sense along training.
+        kl: KL(p_t‖p̂) of each density along training.
         bound: the bound on that of the reverse SDE.
-        late: density of each sense at the late τ, at `x`.
+        late: density by each definition at the late τ, at `x`.
         x: abscissae of `late` and `target`.
         target: density of p_t there.
         evolutions: of the two laws of a process, at the late τ.
@@ -126,7 +126,7 @@ class DensitiesExperiment:
         lines = [
             f"modes at ±3: n = {settings.n}, m = {settings.m}, seed {settings.seed}; "
             "KL(p_t‖p̂) in nats, each with its error",
-            f"{'sense':<17} {'least KL':>9} {'± error':>8} {'at τ':>8} {'KL late':>9} "
+            f"{'density':<17} {'least KL':>9} {'± error':>8} {'at τ':>8} {'KL late':>9} "
             f"{'± error':>8} {'late/least':>10}",
         ]
         for name, kl in self.kl.items():
@@ -214,7 +214,7 @@ def _evolution(run: TrainedFlow, method: Method, scheme: str, settings: Settings
         learned = run.learned_density(
             settings.late, method=method, t=float(path_times[k]), domain=np.inf
         )
-        # Mass per cell: peaks narrower than a cell keep their weight.
+        # Mass per bin: peaks narrower than a bin keep their weight.
         density[i] = np.diff(learned.cdf(edges)) / np.diff(edges)
     middles = 0.5 * (edges[1:] + edges[:-1])
     return Evolution(path_times[some], middles, density, path_times, paths)

@@ -368,7 +368,7 @@ def test_errors_are_honest_in_random_cases(method):
 
 @pytest.mark.parametrize(("seed", "kind"), [(44, "kl"), (48, "wasserstein-1")])
 def test_what_steps_miss_inside_the_initial_intervals_is_in_the_error(seed, kind):
-    """ℓ of −23 in a twentieth of an interval; a line that 128 steps fold: unseen at initial ends."""
+    """ℓ of −23 in a twentieth of an interval; a line that 128 steps fold: unseen at first ends."""
     case = random_case(seed)
     found = DIVERGENCES[kind](case.law, case.density("probability-flow"))
     value, error = float(found), float(found.error)

@@ -1,10 +1,10 @@
 """Kernel of probability-flow characteristics of a 1-D ReLU score, kinks located exactly.
 
-Between kinks the flow is linear, dx/dt = f x − ½g² (γ x + β)/(c√m), with γ = Σ θ_j w_j and
+Between kinks the ODE is linear, dx/dt = f x − ½g² (γ x + β)/(c√m), with γ = Σ θ_j w_j and
 β = Σ θ_j b_j(t) over the active features, and is solved by its exponential. A step follows that
-flow to the first kink met by the path (both move), switches the feature, and goes on from there,
-so nothing is smoothed across a kink. Kinks, biases, f and ½g²/(c√m) are parabolas in time within a
-step: third order.
+solution to the first kink met by the path (both move), switches the feature, and goes on from
+there, so nothing is smoothed across a kink. Kinks, biases, f and ½g²/(c√m) are parabolas in time
+within a step: third order.
 
 For step i, features sorted by kink at its start (an empty step of negative length runs backwards):
 
@@ -17,7 +17,7 @@ For step i, features sorted by kink at its start (an empty step of negative leng
     behind    (n, m)      largest end position of this and all kinks to the left
     drift     (n, 3)      h f
     gain      (n, 3)      ½ h g²/(c(t) √m)
-    left_slope (k,), left_bias (k, n, 3)   γ and β left of every kink, for each row of thetas (k, m)
+    left_slope (k,), left_bias (k, n, 3)   γ and β left of every kink, for each of thetas (k, m)
 """
 
 import math
@@ -124,7 +124,7 @@ def _velocity(y, u, s, f, g, b):
 
 @njit(cache=True)
 def _linear_part(y, u, v, s, f, g, b):
-    """Follow the linear flow of slope s from u to v."""
+    """Solve the linear ODE of score slope s from u to v."""
     middle, part = 0.5 * (u + v), v - u
     drift, gain = parabola_integral(f[0], f[1], f[2], v), parabola_integral(g[0], g[1], g[2], v)
     whole = drift - parabola_integral(f[0], f[1], f[2], u)
@@ -141,11 +141,11 @@ def _linear_part(y, u, v, s, f, g, b):
 
 @njit(cache=True)
 def _meet(y, u, met, k0, km, k1, sign, turn, s, f, g, b):
-    """Return when and where the linear flow from y at u meets a kink, tried first at `met`.
+    """Return when and where the linear solution from y at u meets a kink, tried first at `met`.
 
     Newton's method between times known to be too early and too late. The parabola that gave `met`
-    is far off where the flow grows by more than e before the step ends, however soon the kink is
-    met; and steps that end at the same time share that error, so comparing them does not show it.
+    is far off where the solution grows by more than e before the step ends, however soon the kink
+    is met; and steps that end at the same time share that error: comparing them does not show it.
     The path passes the kink, at k0, km and k1 at the start, middle and end of the step, rightwards
     if sign is +1; the score's slope s then turns by `turn`; f, g and b are parabolas of u.
     """
@@ -171,7 +171,7 @@ def _meet(y, u, met, k0, km, k1, sign, turn, s, f, g, b):
 def _step_past_kinks(
     y, end, place, theta, order, jump, bias, kinks, ahead, behind, drift, gain, s, betas, switched
 ):
-    """Follow one path through one step; return its end and the integral of ½g²c γ along it.
+    """Follow one path through one step; return its end and the integral of its gain times γ.
 
     `end` is where the path would go if it met no kink.
     """
@@ -189,7 +189,7 @@ def _step_past_kinks(
             break
         switched[n_switched] = first
         n_switched += 1
-        # The linear flow up to the kink; then, perhaps to the end, the other one.
+        # One linear solution up to the kink; then, perhaps to the end, another.
         weight = sign * theta[order[first]]
         turn = weight * jump[first]
         kink_0, kink_m, kink_1 = kinks[first, 0], kinks[first, 1], kinks[first, 2]
@@ -209,11 +209,11 @@ def _step_past_kinks(
 
 
 @njit(cache=True)
-def _carry_row(
+def _step_paths(
     theta, order, jump, bias, kinks, ahead, behind, drift, gain, slope, intercept, switched,
     x, log_jacobian,
 ):  # fmt: skip
-    """Carry the paths x (N,) of one θ through one step."""
+    """Take the paths x (N,) of one θ through one step."""
     m = len(order)
     f0, fm, f1 = drift[0], drift[1], drift[2]
     g0, gm, g1 = gain[0], gain[1], gain[2]
@@ -243,21 +243,21 @@ def _carry_row(
 @njit(cache=True, parallel=True)
 def _advance(
     lanes, thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian,
+    task_member, task_start, x, log_jacobian,
 ):  # fmt: skip
     """Each of the lanes takes tasks in turn: late training times, which cost more, lie together."""
-    m, n_tasks = order.shape[1], len(task_row)
+    m, n_tasks = order.shape[1], len(task_member)
     for lane in prange(lanes):
         slope, intercept = np.empty(m + 1), np.empty((m + 1, 3))
         switched = np.empty(m, np.int64)
         for task in range(lane, n_tasks, lanes):
-            r, here = task_row[task], slice(task_start[task], task_start[task + 1])
+            r, here = task_member[task], slice(task_start[task], task_start[task + 1])
             for i in range(len(order)):
                 _fill_pieces(
                     thetas[r], order[i], jump[i], bias[i], left_slope[r], left_bias[r, i],
                     slope, intercept,
                 )  # fmt: skip
-                _carry_row(
+                _step_paths(
                     thetas[r], order[i], jump[i], bias[i], kinks[i], ahead[i], behind[i],
                     drift[i], gain[i], slope, intercept, switched, x[here], log_jacobian[here],
                 )  # fmt: skip
@@ -265,14 +265,14 @@ def _advance(
 
 def advance(
     thetas, order, jump, bias, kinks, ahead, behind, drift, gain, left_slope, left_bias,
-    task_row, task_start, x, log_jacobian,
+    task_member, task_start, x, log_jacobian,
 ):  # fmt: skip
-    """Carry paths x (P,) through all steps, in place.
+    """Take paths x (P,) through all steps, in place.
 
-    Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the training time
-    task_row[i], a row of thetas (k, m). `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path.
+    Task i holds the paths task_start[i] … task_start[i + 1] − 1, sorted, all of the parameter
+    thetas[task_member[i]]. `log_jacobian` (P,) gains ∫ (f − ½g² ∂ₓs) dt on each path.
     """
     _advance(
         get_num_threads(), thetas, order, jump, bias, kinks, ahead, behind, drift, gain,
-        left_slope, left_bias, task_row, task_start, x, log_jacobian,
+        left_slope, left_bias, task_member, task_start, x, log_jacobian,
     )  # fmt: skip
