@@ -14,6 +14,8 @@ from ...support.ranges import parse_numbers
 from ...support.validation import FloatArray, nearest, one_of, positive, training_times
 from ..points.identity import canonical_json
 
+# Names as stores and tables have recorded them since the first version, so they stay: "flow" in
+# them is the probability flow.
 OBSERVABLES: Mapping[str, str] = MappingProxyType(
     {
         "kl": "KL by the score integral, with its error",
@@ -22,8 +24,8 @@ OBSERVABLES: Mapping[str, str] = MappingProxyType(
         "loss_train": "the loss trained on",
         "loss_population": "the loss under the law",
         "tau_es": "early stopping by kl: its time, the KL there and at the end",
-        "tau_es_flow": "early stopping by kl_flow",
-        "tau_es_sde": "early stopping by kl_sde",
+        "tau_es_flow": "early stopping by kl_flow, the KL by the probability flow",
+        "tau_es_sde": "early stopping by kl_sde, the KL by the reverse SDE",
         "tau_es_population": "early stopping by loss_population",
         "bound": "Lemma 2's bound on the reverse SDE's KL, and its term KL(p_T‖π)",
         "decomposition": "the bound's integral as sampling, infinite-width training and width",
