@@ -16,14 +16,14 @@ from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, positive
 
 
-class Movable(Protocol):
+class Standardisable(Protocol):
     """A law that can be shifted and scaled."""
 
-    def affine(self, shift: Any, scale: float) -> Self:
-        """Return the law of shift + scale·x."""
+    def standardised(self, shift: Any, scale: float) -> Self:
+        """Return the law of (x − shift)/scale."""
 
 
-Law = TypeVar("Law", bound=Movable)
+Law = TypeVar("Law", bound=Standardisable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +104,14 @@ class Units:
         return float(low), float(high)
 
     def law_to_training(self, law: Law) -> Law:
-        """Return the law of u, where x has the law given: anything with `affine(shift, scale)`.
+        """Return the law of u, where x has the law given: its points to the bit `to_training`'s.
 
         >>> from rfdiff.diffusion.mixtures import GaussianMixture
         >>> law = Units(2.0, 4.0).law_to_training(GaussianMixture([1.0], [[10.0]], 2.0))
         >>> float(law.means[0, 0]), float(law.stds[0])
         (2.0, 0.5)
         """
-        return law.affine(-self.shift / self.scale, 1.0 / self.scale)
+        return law.standardised(self.shift, self.scale)
 
     def length_to_training(self, length: ArrayLike) -> FloatArray:
         """Return distances and standard deviations in units of training."""

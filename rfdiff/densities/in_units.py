@@ -22,16 +22,18 @@ class DensityInUnits:
     Args:
         learned: p̂_u, in units of training, one-dimensional.
         units: of training.
+        domain: where p̂ is compared, in [x]: the domain of p̂_u before it was rounded there.
 
     >>> import rfdiff
     >>> learned = rfdiff.train_exact(tau=1e4, n=100, m=64).learned_density()
-    >>> own = DensityInUnits(learned, Units(70.0, 10.0))
+    >>> own = in_units(learned, Units(70.0, 10.0))
     >>> own.domain, bool(np.isclose(own.density(100.0), learned.density(3.0) / 10.0))
     ((-30.0, 170.0), True)
     """
 
     learned: LearnedDensity
     units: Units
+    domain: Domain
 
     @property
     def method(self) -> str:
@@ -49,14 +51,10 @@ class DensityInUnits:
         return self.learned.t
 
     @property
-    def domain(self) -> Domain:
-        """Where p̂ is compared with laws, in [x]."""
-        return self.units.domain_to_own(self.learned.domain)
-
-    @property
     def support(self) -> Domain:
         """Where all of the mass may be, in [x]."""
-        return self.units.domain_to_own(self.learned.support)
+        same = self.learned.support == self.learned.domain
+        return self.domain if same else self.units.domain_to_own(self.learned.support)
 
     @property
     def normalizable(self) -> NDArray[np.bool_]:
@@ -85,8 +83,9 @@ class DensityInUnits:
 
     def on(self, domain: Domain | float) -> "DensityInUnits":
         """Return the same density compared on another domain, in [x]."""
-        domain = self.units.domain_to_training(parse_domain(domain))
-        return DensityInUnits(self.learned.on(domain), self.units)
+        domain = parse_domain(domain)
+        learned = self.learned.on(self.units.domain_to_training(domain))
+        return DensityInUnits(learned, self.units, domain)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x) in nats, shape (…) + x.shape."""
@@ -105,13 +104,13 @@ class DensityInUnits:
         return self.learned.cdf(self.units.to_training(x))
 
     def mean_log_density(self, law: Any) -> Estimate:
-        """Return E_p[log p̂] of a law in [x] with an affine image, on the domain: shape (…)."""
+        """Return E_p[log p̂] of a law in [x] that can be standardised, on the domain: shape (…)."""
         mean = self.learned.mean_log_density(self.units.law_to_training(law))
         value = self.units.log_density_to_own(mean.value)
         return Estimate(value, mean.error, mean.error_covers)
 
     def beside(self, law: Any) -> "ComparisonInUnits":
-        """Return a comparison with a law in [x] with an affine image, on the domain."""
+        """Return a comparison with a law in [x] that can be standardised, on the domain."""
         law = self.units.law_to_training(law)
         return ComparisonInUnits(self.learned.beside(law), self.units)
 
@@ -143,11 +142,16 @@ class ComparisonInUnits:
         return Estimate(value, error, found.error_covers)
 
 
-def in_units(learned: LearnedDensity, units: Units) -> LearnedDensity:
+def in_units(learned: LearnedDensity, units: Units, domain: Domain | None = None) -> LearnedDensity:
     """Return a learned density in the data's own units: itself where those are training's.
 
     Args:
         learned: in units of training, one-dimensional.
         units: of training.
+        domain: that of p̂ in the data's units, if it was given there: points at its very ends are
+            then inside whatever rounding does; converted from `learned` if None.
     """
-    return learned if units.is_identity else DensityInUnits(learned, units)
+    if units.is_identity:
+        return learned
+    own = units.domain_to_own(learned.domain) if domain is None else domain
+    return DensityInUnits(learned, units, own)

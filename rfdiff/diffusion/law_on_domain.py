@@ -81,9 +81,14 @@ class Reference:
     def mass(self) -> Estimate:
         """Mass of the law on the domain."""
         if isinstance(self.law, GaussianMixture):
-            a, b = self.domain
-            return Estimate(np.diff(self.law.cdf(np.array([a, b])))[0], 4e-16)
+            return Estimate(self.law.cdf(self.domain[1]) - self._below(self.law), 4e-16)
         return Estimate(self._integrals.value[0], self._integrals.error[0])
+
+    def _below(self, law: GaussianMixture) -> float:
+        """Return P(X < a), a the lower end of the domain: a point mass there is inside."""
+        a = self.domain[0]
+        at_end = (law.means[:, 0] == a) & (law.stds == 0.0)
+        return float(law.cdf(a) - law.weights[at_end].sum())
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p(x), normalised on the domain; −∞ outside it."""
@@ -95,7 +100,7 @@ class Reference:
         """Return P(X ≤ x) of the normalised law, to quadrature error."""
         x = np.clip(np.asarray(x, dtype=np.float64), *self.domain)
         if isinstance(self.law, GaussianMixture):
-            return np.asarray((self.law.cdf(x) - self.law.cdf(self.domain[0])) / float(self.mass))
+            return np.asarray((self.law.cdf(x) - self._below(self.law)) / float(self.mass))
         edges = self.edges
         x = np.asarray(np.clip(x, edges[0], edges[-1]))
         panel = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)

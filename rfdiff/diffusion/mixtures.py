@@ -101,12 +101,17 @@ class GaussianMixture:
         """Return the law of r x + σ z, z ~ N(0, I): the marginal p_t for r(t) and σ_t."""
         return GaussianMixture(self.weights, scale * self.means, np.hypot(scale * self.stds, std))
 
-    def affine(self, shift: float | FloatArray, scale: float) -> "GaussianMixture":
-        """Return the law of shift + scale·x, shift a number or (d,), for scale > 0."""
+    def affine(self, shift: float, scale: float) -> "GaussianMixture":
+        """Return the law of shift + scale·x for scale > 0."""
         scale = positive("scale", scale)
         return GaussianMixture(
-            self.weights, finite_array("shift", shift) + scale * self.means, scale * self.stds
+            self.weights, real("shift", shift) + scale * self.means, scale * self.stds
         )
+
+    def standardised(self, shift: float | FloatArray, scale: float) -> "GaussianMixture":
+        """Return the law of (x − shift)/scale, shift a number or (d,), for scale > 0."""
+        shift, scale = finite_array("shift", shift), positive("scale", scale)
+        return GaussianMixture(self.weights, (self.means - shift) / scale, self.stds / scale)
 
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw n points, shape (n, d), nested: the first k of a larger draw are the draw of k."""

@@ -92,14 +92,16 @@ class CompactTarget:
         """Return the marginal p_t as a mixture."""
         return self.atoms.diffuse(scale, std)
 
-    def affine(self, shift: float, scale: float) -> Self:
-        """Return the law of shift + scale·x for scale > 0.
+    def standardised(self, shift: float, scale: float) -> Self:
+        """Return the law of (x − shift)/scale for scale > 0.
 
-        >>> raised_cosine(0.0, 3.0).affine(70.0, 10.0).support
-        (40.0, 100.0)
+        >>> raised_cosine(70.0, 30.0).standardised(70.0, 10.0).support
+        (-3.0, 3.0)
         """
         shift, scale = real("shift", shift), positive("scale", scale)
-        return replace(self, centre=shift + scale * self.centre, half_width=scale * self.half_width)
+        return replace(
+            self, centre=(self.centre - shift) / scale, half_width=self.half_width / scale
+        )
 
     def atoms_error(self, std: float) -> float:
         """Largest change of the diffused density, relative to its peak, at half the atoms."""

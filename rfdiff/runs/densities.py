@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from ..densities.in_units import in_units
 from ..densities.learned_density import METHODS, LearnedDensity, Method, learned_density
 from ..diffusion.law_on_domain import Domain, parse_domain
 from ..diffusion.targets import Target
@@ -40,13 +40,19 @@ class TrainedDensities(TrainedState):
         method: Method = "score-integral",
         domain: Domain | float | None = None,
     ) -> LearnedDensity:
-        """Return the learned density at training times, an object, in units of training.
+        """Return the learned density at training times, an object, in the data's units.
 
         Args:
-            tau: as in `kl`.
+            tau: training times.
             t: as in `kl`.
             method: as in `kl`.
-            domain: as in `kl`.
+            domain: (a, b) in the data's units, or `np.inf` for the line; `default_domain` if None.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
+        >>> learned = run.learned_density(method="reverse-sde")
+        >>> bool(0.4 < learned.cdf(0.0) < 0.6), learned is run.learned_density(method="reverse-sde")
+        (True, True)
         """
         tau = self._times(tau)
         one_of("method", method, METHODS)
@@ -54,8 +60,10 @@ class TrainedDensities(TrainedState):
         domain = self.default_domain(t) if domain is None else parse_domain(domain)
 
         def solved() -> LearnedDensity:
-            within = self.problem.units.domain_to_training(domain)
-            return learned_density(method, self._training_score(tau), self.sde, t, within)
+            units = self.problem.units
+            within = units.domain_to_training(domain)
+            learned = learned_density(method, self._training_score(tau), self.sde, t, within)
+            return in_units(learned, units, domain)
 
         return self._solved.get((method, t, domain, tau.shape, tau.tobytes()), solved)
 
@@ -68,11 +76,12 @@ class TrainedDensities(TrainedState):
         method: Method = "score-integral",
         domain: Domain | float | None = None,
     ) -> FloatArray:
-        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; −∞ outside the domain."""
-        units = self.problem.units
+        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape.
+
+        Arguments are as in `density`. A score integral's is −∞ outside its domain.
+        """
         learned = self.learned_density(tau, t=t, method=method, domain=domain)
-        value = learned.log_density(units.to_training(finite_array("x", x)))
-        return units.log_density_to_own(value)
+        return learned.log_density(finite_array("x", x))
 
     def density(
         self,
@@ -83,14 +92,22 @@ class TrainedDensities(TrainedState):
         method: Method = "score-integral",
         domain: Domain | float | None = None,
     ) -> FloatArray:
-        """Return p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; arguments as in `kl`.
+        """Return p̂_{t,θ(τ)}(x) in 1/[x], shape τ.shape + x.shape.
+
+        Args:
+            x: points of any shape, in the data's units.
+            tau: training times.
+            t: as in `kl`.
+            method: as in `kl`.
+            domain: as in `learned_density`.
 
         >>> import rfdiff
         >>> run = rfdiff.train_exact(tau=1e6, n=1000, m=128)
         >>> bool(run.density(3.0) > 4 * run.density(0.0))
         True
         """
-        return np.exp(self.log_density(x, tau, t=t, method=method, domain=domain))
+        learned = self.learned_density(tau, t=t, method=method, domain=domain)
+        return learned.density(finite_array("x", x))
 
     def kl(
         self,
@@ -195,15 +212,17 @@ class TrainedDensities(TrainedState):
         else:
             data = problem.data
         learned = self.learned_density(tau, t=t, method=method, domain=domain)
-        own = negative_log_likelihood(problem.units.to_training(data), learned)
-        estimate = Estimate(-problem.units.log_density_to_own(-own.value), own.error)
+        estimate = negative_log_likelihood(data, learned)
         if not certify:
             return estimate
         finer = self.refined.nll(tau, on=on, method=method, t=t, domain=domain)
         return estimate.with_change_to(finer, _TIME_RULE_TOO)
 
     def _law(self, against: str, t: float) -> Target:
-        """Return the law that learned densities at t are compared with, in units of training."""
+        """Return the law that learned densities at t are compared with.
+
+        A known target fixes the units: the process runs in the data's own.
+        """
         if self.target is None:
             raise ArgumentError("kl needs a known target, as all divergences; for data use nll()")
         if one_of("against", against, ("p0", "pt")) == "p0":

@@ -45,6 +45,9 @@ class TestALawInTrainingUnits:
         _, units, x = own_law(d)
         u = units.to_training(x)
         np.testing.assert_allclose(units.to_own(u), x, rtol=1e-14)
+        # To the bit: a point at the end of a domain must not fall outside.
+        points = units.law_to_training(GaussianMixture.from_points(x)).means
+        assert np.array_equal(points.reshape(u.shape), u)
         assert u.shape == x.shape
         # Lengths scale without the shift.
         length = units.length_to_own(np.linalg.norm(u[:1] - u[1:2]))

@@ -10,6 +10,7 @@ from rfdiff.densities.learned_density import METHODS
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.by_name import DIVERGENCES
+from rfdiff.divergences.kl import negative_log_likelihood
 
 UNITS = Units(70.0, 10.0)
 LAW = rfdiff.bimodal(3.0).affine(70.0, 10.0)
@@ -75,6 +76,17 @@ def test_any_law_on_the_line_is_converted(learned):
     found = rfdiff.wasserstein_distance(raised_cosine(70.0, 30.0), own)
     expected = rfdiff.wasserstein_distance(raised_cosine(0.0, 3.0), own.learned)
     assert (np.abs(found.value - 10.0 * expected.value) <= found.error).all()
+
+
+def test_the_ends_of_a_domain_are_inside(learned):
+    """3·0.1 is not 0.3: a domain given in [x] is kept as given, and its ends count."""
+    units, domain = Units(0.1, 3.0), (-14.7, 15.3)
+    own = in_units(learned.on(units.domain_to_training(domain)), units, domain)
+    assert own.domain == domain and np.isfinite(own.log_density(domain)).all()
+    assert own.support in (domain, (-np.inf, np.inf))
+    assert own.on(own.support).support == own.support
+    assert own.on((-13.1, 13.7)).domain == (-13.1, 13.7)
+    assert np.isfinite(negative_log_likelihood(np.array(domain), own).value).all()
 
 
 def test_identity_units_change_nothing(learned):

@@ -427,3 +427,30 @@ class TestBadInput:
         monkeypatch.setattr("rfdiff.support.validation.available_memory", lambda: 1000)
         with pytest.raises(MemoryLimitError, match="kinks of the probability flow"):
             ProbabilityFlowDensity(run.learned_score(), SDE, T_E).log_density(0.0)
+
+
+class Counting:
+    """An exact score that counts the points it is asked for."""
+
+    dimension, shape = 1, ()
+
+    def __init__(self):
+        self.score, self.points = ExactScore(LAW, SDE), 0
+
+    def __call__(self, x, t):
+        self.points += np.size(x)
+        return self.score(x, t)
+
+    def divergence(self, x, t):
+        self.points += np.size(x)
+        return self.score.divergence(x, t)
+
+
+def test_a_law_compared_on_several_domains_is_solved_once():
+    score = Counting()
+    learned = ProbabilityFlowDensity(score, SDE, T_E)
+    learned.on((-9.0, 9.0)).log_density(0.0)
+    solving, score.points = score.points, 0
+    learned.on((-8.0, 8.0)).log_density(0.0)
+    learned.log_density(0.0)
+    assert 0 < score.points < 0.1 * solving

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
+from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.support.errors import ArgumentError
 
@@ -177,3 +178,9 @@ def test_bad_calls():
         bimodal(np.nan)
     with pytest.raises(ArgumentError, match="data must not be empty"):
         GaussianMixture.from_points([])
+
+
+def test_point_masses_at_the_ends_of_a_domain_are_inside():
+    reference = Reference(GaussianMixture.from_points([1.0, 2.0, 4.0, 8.0]), (1.0, 8.0))
+    assert float(reference.mass) == 1.0
+    np.testing.assert_array_equal(reference.cdf([1.0, 3.0, 8.0]), [0.25, 0.5, 1.0])

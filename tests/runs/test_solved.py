@@ -118,6 +118,21 @@ class TestARunKeepsItsDensities:
         run.learned_density(run.tau, t=run.default_time, domain=run.default_domain())
         assert len(solves) == len(settings)
 
+    @pytest.mark.parametrize("method", METHODS)
+    def test_defaults_are_the_same_settings_whatever_is_asked(self, solves, method):
+        run = rfdiff.train_exact([1e2, 1e4], n=30, m=16)
+        for kind in ("kl", "reverse-kl", "wasserstein-2"):
+            run.divergence(kind, method=method)
+        run.kl(method=method)
+        run.log_density(0.0, method=method)
+        assert len(solves) == 1
+
+    def test_what_is_solved_on_data_is_in_their_units(self, solves):
+        run = rfdiff.train_exact(1e3, data=[50.0, 60.0, 95.0, 70.0], m=8)
+        assert run.learned_density() is run.learned_density(domain=run.default_domain())
+        run.nll(on="train")
+        assert len(solves) == 1 and run.learned_density().domain == run.default_domain()
+
     def test_a_refined_run_keeps_its_own(self, solves):
         run = rfdiff.train_exact([1e2, 1e4], n=30, m=16, n_times=8)
         run.kl(certify=True)

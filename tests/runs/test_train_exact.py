@@ -6,6 +6,7 @@ import pytest
 import rfdiff
 from reference.matrix_exponential import theta_by_matrix_exponential
 from reference.quadrature import gram_and_cross
+from rfdiff.densities.learned_density import METHODS
 from rfdiff.diffusion.mixtures import GaussianMixture
 from rfdiff.diffusion.time_rules import graded_time_rule
 from rfdiff.loss.quadratic import QuadraticLoss
@@ -206,12 +207,41 @@ def test_early_stopping_refuses_choices_of_other_curves(of, choices, message):
         run.early_stopping(of, **choices)
 
 
-class TestSamplesOfStandardisedData:
+class TestStandardisedDataInTheirOwnUnits:
     @pytest.fixture(scope="class")
     @staticmethod
     def run():
         data = 70.0 + 12.0 * rfdiff.bimodal(1.5).sample(60, np.random.default_rng(0))
         return rfdiff.train_exact(1e4, data=data, m=16, n_times=16)
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_the_learned_density_is_a_law_of_the_data(self, run, method):
+        # Early in training: later the probability flow's density has spikes.
+        learned = run.learned_density(10.0, method=method)
+        assert learned.domain == run.default_domain()
+        x, dx = np.linspace(*learned.domain, 20001, retstep=True)
+        density = learned.density(x)
+        assert density.sum() * dx == pytest.approx(float(learned.mass), abs=1e-3)
+        np.testing.assert_allclose(run.density(x, 10.0, method=method), density, rtol=1e-13)
+        log_density = run.log_density(x, 10.0, method=method)
+        np.testing.assert_allclose(np.exp(log_density), density, rtol=1e-12)
+        cdf = learned.cdf(x)
+        below = np.cumsum(0.5 * (density[1:] + density[:-1])) * dx
+        np.testing.assert_allclose(cdf[1:] - cdf[0], below, atol=1e-4)
+        points = run.data[:, 0]
+        nll = run.nll(10.0, on="train", method=method)
+        assert float(nll) == pytest.approx(-learned.log_density(points).mean(), rel=1e-12)
+        # The outermost points are the ends of the domain, and inside it.
+        within = run.nll(10.0, on="train", method=method, domain=(points.min(), points.max()))
+        assert np.isfinite(within.value)
+
+    def test_samples_follow_the_density(self, run):
+        x = np.sort(run.sample(4000, n_steps=200))
+        cdf = run.learned_density(method="reverse-sde", domain=np.inf).cdf(x)
+        steps = np.arange(4001) / 4000
+        distance = max((steps[1:] - cdf).max(), (cdf - steps[:-1]).max())
+        # Fixed seed; 1.95/√n is exceeded with probability 1e-3. In units of training it is 1.
+        assert distance < 1.95 / np.sqrt(4000)
 
     def test_a_prior_is_a_law_in_the_datas_units(self, run):
         # The process's own prior, written in the data's units.

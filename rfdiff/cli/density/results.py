@@ -123,11 +123,10 @@ def measure(
         given = choices.get("domain")
         low, high = given if isinstance(given, tuple) else run.default_domain(time)
         x = np.linspace(low, high, _POINTS)
-    units = run.problem.units
     density, mass, error, divergences = {}, {}, {}, {}
     for method in methods:
         learned = run.learned_density(tau, method=method, **choices)
-        density[method] = learned.density(units.to_training(np.atleast_1d(x))) / units.scale
+        density[method] = learned.density(np.atleast_1d(x))
         mass[method], error[method] = learned.mass, learned.error
         if run.target is not None:
             # As `TrainedFlow.divergence` does, but solving once for all kinds.

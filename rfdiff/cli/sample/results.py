@@ -130,8 +130,8 @@ def draw(
     density, distance = np.empty((len(tau), _POINTS)), np.empty(len(tau))
     for i, ends in enumerate(paths[:, -1]):
         learned = run.learned_density(tau[i], t=time, method=method, domain=np.inf)
-        density[i] = learned.density(run.problem.units.to_training(x)) / run.problem.units.scale
-        distance[i] = _distance(learned.cdf(run.problem.units.to_training(np.sort(ends))))
+        density[i] = learned.density(x)
+        distance[i] = _distance(learned.cdf(np.sort(ends)))
     times = time_grid(chosen["grid"], run.sde, time, chosen["n_steps"])
     transport = None
     if run.target is not None and n > 1:
