@@ -60,9 +60,10 @@ class Block:
     def points(self) -> list[dict[str, Value]]:
         """Return the points, with every axis set and None where an axis does not apply."""
         found, used = [], set()
+        defaults = {name: known.default for name, known in AXES.items()}
         for combination in itertools.product(*self._dimensions()):
             chosen = dict(itertools.chain.from_iterable(combination))
-            point = {name: chosen.get(name, known.default) for name, known in AXES.items()}
+            point = defaults | chosen
             meaningless = [name for name, known in AXES.items() if not known.applies(point)]
             used.update(set(chosen).difference(meaningless))
             found.append({**point, **dict.fromkeys(meaningless)})
