@@ -159,8 +159,8 @@ class TrainedDensities(TrainedState):
 
         Args:
             kind: "kl", the same number as `kl`; "reverse-kl", "jensen-shannon",
-                "total-variation", "wasserstein-1", "wasserstein-2" or "fisher", which the
-                probability flow has not.
+                "total-variation", "wasserstein-1", "wasserstein-2" or "fisher", which is
+                +∞ for the probability flow of nearly every ReLU score and refused there.
             tau: training times.
             method: as in `kl`.
             against: as in `kl`.

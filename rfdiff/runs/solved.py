@@ -17,10 +17,10 @@ MOST_BYTES = 1 << 29
 class Solved(Generic[T]):
     """The results solved most recently, by what they were solved for.
 
-    At most `most` are kept. A density of many training times can be large (of the probability
-    flow, about 10 MB a training time at m = 512), so before another one is solved all are let go
-    that do not fit into `most_bytes` together with the more recent ones. The last one stays until
-    then whatever its size: it was in memory when it was solved.
+    At most `most` are kept. A density can be large (that of the probability flow holds tables of
+    the score: 100 MB at m = 512), so before another one is solved all are let go that do not fit
+    into `most_bytes` together with the more recent ones. The last one stays until then whatever
+    its size: it was in memory when it was solved.
 
     Args:
         most: number of results kept.

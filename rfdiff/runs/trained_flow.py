@@ -164,11 +164,11 @@ class TrainedFlow(TrainedDensities):
         save_run(path, self.tau, self.problem, self.flow)
 
     def __repr__(self) -> str:
-        n = "population" if self.data is None else f"n={len(self.data)}"
+        n = "population" if self.n is None else f"n={self.n}"
         finite = self.tau[np.isfinite(self.tau)]
         span = f"τ = {finite.min():.4g} … {self.tau.max():.4g}" if finite.size else "τ = ∞"
         law = "data" if self.target is None else _describe(self.target)
-        return f"<TrainedFlow {law}, {n}, m={self.features.width}, {self.tau.size} times, {span}>"
+        return f"<TrainedFlow {law}, {n}, m={self.m}, {self.tau.size} times, {span}>"
 
 
 @dataclass(frozen=True)

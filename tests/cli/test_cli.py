@@ -157,7 +157,8 @@ def test_files(capsys, tmp_path, options, figures):
     assert written == figures | {"run.npz", "curves.npz", "results.json"}
     assert all(f"wrote {out / name}" in err for name in written)
     assert all((out / name).read_bytes().startswith(PNG) for name in figures)
-    curves = np.load(out / "curves.npz")
+    with np.load(out / "curves.npz") as file:
+        curves = dict(file)
     assert curves["density"].shape == (len(curves["density_tau"]), len(curves["x"]))
     flow = rfdiff.load(out / "run.npz")
     np.testing.assert_array_equal(curves["tau"], flow.tau)
