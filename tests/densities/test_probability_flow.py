@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 import rfdiff
 from reference.finer_densities import KINDS, Truth, random_case
+from reference.paper import LAW, SDE, T_EVAL, marginal
 from rfdiff.densities.probability_flow.characteristics import (
     ReluCharacteristics,
     SmoothCharacteristics,
@@ -22,7 +23,7 @@ from rfdiff.densities.probability_flow.interval_quadrature import (
 )
 from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import SDES, VESDE
+from rfdiff.diffusion.sde import SDES
 from rfdiff.diffusion.time_grids import time_grid
 from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.model.embeddings import FourierEmbedding, LogSigmaEmbedding
@@ -32,14 +33,7 @@ from rfdiff.numerics.adaptive_panels import adaptive_panels
 from rfdiff.numerics.special import phi1
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, MemoryLimitError
 
-SDE = VESDE()
-T_E = 0.065
-LAW = bimodal(3.0)
 ONE_ROW = np.zeros(1, dtype=np.intp)
-
-
-def marginal(law, sde, t):
-    return law.diffuse(float(sde.scale(t)), float(sde.std(t)))
 
 
 def kl(law, learned):
@@ -48,7 +42,7 @@ def kl(law, learned):
 
 
 def rising(n):
-    return time_grid("log", SDE, T_E, n)[::-1]
+    return time_grid("log", SDE, T_EVAL, n)[::-1]
 
 
 def transported(flow, x, times):
@@ -62,7 +56,8 @@ def run():
 
 class TestExactScore:
     @pytest.mark.parametrize(
-        ("name", "t"), [("ve", 0.01), ("ve", T_E), ("vp", T_E), ("subvp", T_E), ("vp", 0.3)]
+        ("name", "t"),
+        [("ve", 0.01), ("ve", T_EVAL), ("vp", T_EVAL), ("subvp", T_EVAL), ("vp", 0.3)],
     )
     def test_gives_the_marginal(self, name, t):
         sde = SDES[name]()
@@ -80,10 +75,10 @@ class TestExactScore:
     def test_gives_the_marginal_in_two_dimensions(self):
         law = GaussianMixture([0.4, 0.6], [[1.0, -1.0], [-2.0, 0.5]], [0.5, 0.7])
         learned = ProbabilityFlowDensity(
-            ExactScore(law, SDE), SDE, T_E, prior=marginal(law, SDE, SDE.T)
+            ExactScore(law, SDE), SDE, T_EVAL, prior=marginal(law, SDE, SDE.T)
         )
         x = np.random.default_rng(1).normal(size=(10, 5, 2))
-        exact = marginal(law, SDE, T_E).log_density(x)
+        exact = marginal(law, SDE, T_EVAL).log_density(x)
         np.testing.assert_allclose(learned.log_density(x), exact, atol=1e-6)
         assert learned.log_density_error(x).shape == (10, 5)
         with pytest.raises(ArgumentError, match="cdf needs one dimension"):
@@ -91,9 +86,9 @@ class TestExactScore:
 
     def test_of_another_law_is_told_apart(self):
         learned = ProbabilityFlowDensity(
-            ExactScore(bimodal(3.2), SDE), SDE, T_E, prior=marginal(LAW, SDE, SDE.T)
+            ExactScore(bimodal(3.2), SDE), SDE, T_EVAL, prior=marginal(LAW, SDE, SDE.T)
         )
-        value, error = kl(marginal(LAW, SDE, T_E), learned)
+        value, error = kl(marginal(LAW, SDE, T_EVAL), learned)
         assert value > 1e-2 > error
 
     def test_a_gaussian_has_a_closed_form(self):
@@ -101,8 +96,8 @@ class TestExactScore:
         features = RandomFeatures([1.0, -1.0], [[0, 0], [0, 0]], LogSigmaEmbedding(SDE))
         variance = SDE.prior_std**2
         theta = np.sqrt(2.0) / variance * np.array([[-1.0, 1.0]])
-        learned = ProbabilityFlowDensity(RandomFeatureScore(features, theta), SDE, T_E)
-        growth = np.exp(0.5 * (1.0 - float(SDE.std(T_E)) ** 2 / variance))
+        learned = ProbabilityFlowDensity(RandomFeatureScore(features, theta), SDE, T_EVAL)
+        growth = np.exp(0.5 * (1.0 - float(SDE.std(T_EVAL)) ** 2 / variance))
         x = np.linspace(-20, 20, 9)
         np.testing.assert_allclose(
             learned.log_density(x), norm.logpdf(x, scale=SDE.prior_std / growth), atol=1e-9
@@ -110,9 +105,9 @@ class TestExactScore:
 
     def test_the_domain_normalises_the_reference_and_not_the_density(self):
         """p on (a, b) against itself on the line: KL = −log P(a, b)."""
-        exact = marginal(LAW, SDE, T_E)
+        exact = marginal(LAW, SDE, T_EVAL)
         learned = ProbabilityFlowDensity(
-            ExactScore(LAW, SDE), SDE, T_E, prior=marginal(LAW, SDE, SDE.T), domain=(-5.5, 6.0)
+            ExactScore(LAW, SDE), SDE, T_EVAL, prior=marginal(LAW, SDE, SDE.T), domain=(-5.5, 6.0)
         )
         inside = float(np.diff(exact.cdf(learned.domain))[0])
         value, error = kl(exact, learned)
@@ -127,11 +122,13 @@ class TestOrder:
     """The declared orders, measured."""
 
     def test_smooth_scores(self):
-        prior, exact = marginal(LAW, SDE, SDE.T), marginal(LAW, SDE, T_E)
+        prior, exact = marginal(LAW, SDE, SDE.T), marginal(LAW, SDE, T_EVAL)
         x = np.linspace(-4.0, 4.0, 41)
         error = []
         for n in (32, 64, 128):
-            learned = ProbabilityFlowDensity(ExactScore(LAW, SDE), SDE, T_E, prior=prior, n_steps=n)
+            learned = ProbabilityFlowDensity(
+                ExactScore(LAW, SDE), SDE, T_EVAL, prior=prior, n_steps=n
+            )
             error.append(np.abs(learned.log_density(x) - exact.log_density(x)).mean())
         assert learned.order == 4
         assert np.log2(error[0] / error[2]) / 2 == pytest.approx(4.0, abs=0.5)
@@ -140,7 +137,7 @@ class TestOrder:
         score, x = run.learned_score(1e2), np.linspace(-4.0, 4.0, 201)
 
         def solve(n):
-            return ProbabilityFlowDensity(score, run.sde, T_E, n_steps=n)
+            return ProbabilityFlowDensity(score, run.sde, T_EVAL, n_steps=n)
 
         finest = solve(8192).log_density(x)
         error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (128, 256, 512, 1024)]
@@ -155,7 +152,7 @@ class TestOrder:
         x = np.random.default_rng(5).normal(0.0, 2.0, (200, 2))
 
         def solve(n):
-            return ProbabilityFlowDensity(score, SDE, T_E, n_steps=n)
+            return ProbabilityFlowDensity(score, SDE, T_EVAL, n_steps=n)
 
         finest = solve(1024).log_density(x)
         error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (16, 128)]
@@ -174,7 +171,7 @@ def brute_force_flow(score, x, n_steps):
 
     start = np.concatenate([x, np.zeros(len(x))])
     solved = solve_ivp(
-        velocity, (T_E, 1.0), start, rtol=1e-7, atol=1e-9, max_step=(1.0 - T_E) / n_steps
+        velocity, (T_EVAL, 1.0), start, rtol=1e-7, atol=1e-9, max_step=(1.0 - T_EVAL) / n_steps
     )
     return solved.y[: len(x), -1], solved.y[len(x) :, -1]
 
@@ -282,7 +279,7 @@ class TestQuadrature:
         assert (np.abs(got.value - exact) <= 1e-3 * got.error).mean() < 0.5
 
     def test_mean_is_brute_force(self, run):
-        learned = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_E)
+        learned = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_EVAL)
         x, dx = np.linspace(-9.0, 9.0, 60001, retstep=True)
         log_p = learned.log_density(x)
         brute = (LAW.density(x) * (LAW.log_density(x) - log_p)).sum(-1) * dx
@@ -291,7 +288,7 @@ class TestQuadrature:
         assert error.max() < 1e-3
 
     def test_mean_over_point_masses_is_a_mean_over_points(self, run):
-        learned = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_E)
+        learned = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_EVAL)
         points = np.array([-3.1, 0.2, 4.0])
         mean = learned.mean_log_density(GaussianMixture.from_points(points))
         np.testing.assert_allclose(mean.value, learned.log_density(points).mean(-1), rtol=1e-14)
@@ -299,13 +296,13 @@ class TestQuadrature:
         assert np.isfinite(nll.value) and nll.error < 1e-2
 
     def test_mass_is_one_within_its_error(self, run):
-        mass = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_E).mass
+        mass = ProbabilityFlowDensity(run.learned_score([1e2, 1e4]), run.sde, T_EVAL).mass
         assert (np.abs(mass.value - 1.0) <= mass.error).all()
         assert mass.error.max() < 1e-3
 
     def test_mass_in_peaks_that_floats_do_not_resolve_is_reported(self, run):
         """At τ = 10⁶ the flow of 64 features contracts by e³⁴ in places."""
-        learned = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_E)
+        learned = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_EVAL)
         with pytest.warns(AccuracyWarning, match="mass of the probability flow"):
             mass = learned.mass
         assert abs(mass.value - 1.0) <= mass.error < 1.0
@@ -315,12 +312,12 @@ class TestQuadrature:
             def divergence(self, x, t):
                 return 2.0 * super().divergence(x, t)
 
-        learned = ProbabilityFlowDensity(Doubled(LAW, SDE), SDE, T_E, n_steps=32, tolerance=0.1)
+        learned = ProbabilityFlowDensity(Doubled(LAW, SDE), SDE, T_EVAL, n_steps=32, tolerance=0.1)
         with pytest.warns(AccuracyWarning, match="mass"):
             assert learned.mass.error > 0.1
 
     def test_the_law_is_the_derivative_of_the_flow(self, run):
-        learned = ProbabilityFlowDensity(run.learned_score(1e2), run.sde, T_E)
+        learned = ProbabilityFlowDensity(run.learned_score(1e2), run.sde, T_EVAL)
         x, h = np.linspace(-5.0, 5.0, 23), 1e-4
         slope = (learned.cdf(x + h) - learned.cdf(x - h)) / (2 * h)
         np.testing.assert_allclose(learned.density(x), slope, rtol=1e-3, atol=1e-6)
@@ -330,11 +327,11 @@ class TestQuadrature:
 class TestTrainingTimes:
     def test_batch_equals_loop(self, run):
         score, x = run.learned_score([[1e2, 1e4]]), np.linspace(-3.0, 3.0, 6).reshape(2, 3)
-        together = ProbabilityFlowDensity(score, SDE, T_E)
+        together = ProbabilityFlowDensity(score, SDE, T_EVAL)
         assert together.log_density(x).shape == (1, 2, 2, 3)
         mean = together.mean_log_density(LAW)
         for i, tau in enumerate((1e2, 1e4)):
-            alone = ProbabilityFlowDensity(run.learned_score(tau), SDE, T_E)
+            alone = ProbabilityFlowDensity(run.learned_score(tau), SDE, T_EVAL)
             assert alone.log_density(0.5).shape == alone.mass.shape == ()
             gap = np.abs(alone.log_density(x) - together.log_density(x)[0, i])
             assert gap.max() < 1e-12
@@ -343,7 +340,7 @@ class TestTrainingTimes:
     def test_smooth_activations_flow_by_runge_kutta(self):
         features = draw_features("l1", 20, LogSigmaEmbedding(SDE), seed=0, activation="tanh")
         theta = 0.3 * np.random.default_rng(0).standard_normal((1, 20))
-        learned = ProbabilityFlowDensity(RandomFeatureScore(features, theta), SDE, T_E)
+        learned = ProbabilityFlowDensity(RandomFeatureScore(features, theta), SDE, T_EVAL)
         assert learned.order == 4
         slope = (learned.cdf(0.5 + 1e-4) - learned.cdf(0.5 - 1e-4)) / 2e-4
         np.testing.assert_allclose(learned.density(0.5), slope, rtol=1e-4)
@@ -392,12 +389,14 @@ class TestBadInput:
     )
     def test_is_named(self, run, choice, match):
         with pytest.raises(ArgumentError, match=match):
-            ProbabilityFlowDensity(**{"score": run.learned_score(), "sde": SDE, "t": T_E, **choice})
+            ProbabilityFlowDensity(
+                **{"score": run.learned_score(), "sde": SDE, "t": T_EVAL, **choice}
+            )
 
     def test_a_domain_in_the_plane(self):
         law = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
         with pytest.raises(ArgumentError, match="domain needs one dimension, got d = 2"):
-            ProbabilityFlowDensity(ExactScore(law, SDE), SDE, T_E, domain=(0.0, 1.0))
+            ProbabilityFlowDensity(ExactScore(law, SDE), SDE, T_EVAL, domain=(0.0, 1.0))
 
     def test_a_score_that_is_not_finite(self):
         class Broken:
@@ -410,23 +409,23 @@ class TestBadInput:
                 return np.zeros(np.shape(x))
 
         with pytest.raises(ArgumentError, match="score must be finite"):
-            ProbabilityFlowDensity(Broken(), SDE, T_E).log_density(2.0)
+            ProbabilityFlowDensity(Broken(), SDE, T_EVAL).log_density(2.0)
 
     def test_a_missed_tolerance_warns_and_returns_its_estimate(self, run):
-        learned = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_E, tolerance=1e-13)
+        learned = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_EVAL, tolerance=1e-13)
         with pytest.warns(AccuracyWarning, match="probability flow.*raise n_steps or tolerance"):
             assert learned.error > 1e-13
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert np.isfinite(learned.log_density(0.0))
-        coarse = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_E, n_steps=16)
+        coarse = ProbabilityFlowDensity(run.learned_score(1e6), run.sde, T_EVAL, n_steps=16)
         with pytest.warns(AccuracyWarning, match="E log p of the probability flow"):
             assert coarse.mean_log_density(LAW).error > 1e-3
 
     def test_memory_is_estimated_first(self, run, monkeypatch):
         monkeypatch.setattr("rfdiff.support.validation.available_memory", lambda: 1000)
         with pytest.raises(MemoryLimitError, match="kinks of the probability flow"):
-            ProbabilityFlowDensity(run.learned_score(), SDE, T_E).log_density(0.0)
+            ProbabilityFlowDensity(run.learned_score(), SDE, T_EVAL).log_density(0.0)
 
 
 class Counting:
@@ -448,7 +447,7 @@ class Counting:
 
 def test_a_law_compared_on_several_domains_is_solved_once():
     score = Counting()
-    learned = ProbabilityFlowDensity(score, SDE, T_E)
+    learned = ProbabilityFlowDensity(score, SDE, T_EVAL)
     learned.on((-9.0, 9.0)).log_density(0.0)
     solving, score.points = score.points, 0
     learned.on((-8.0, 8.0)).log_density(0.0)

@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 import rfdiff
+from reference.paper import SDE, T_EVAL, marginal
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.densities.reverse_sde.fokker_planck import LEVELS, march, solve
 from rfdiff.densities.reverse_sde.moving_grid import Clock, MovingGrid
@@ -24,18 +25,12 @@ from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.support.errors import AccuracyWarning, ArgumentError, MemoryLimitError
 
-SDE = VESDE()
-T_EVAL = 0.065
 PROCESSES = [
     VESDE(),
     VPSDE(),
     SubVPSDE(),
     LinearSDE(lambda t: 0.3 * np.cos(3.0 * t), lambda t: 1.0 + 4.0 * t),
 ]
-
-
-def marginal(law, sde, t):
-    return law.diffuse(float(sde.scale(t)), float(sde.std(t)))
 
 
 def linear_score(slope, sde=SDE):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from reference.paper import SDE
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import GRIDS, noise_ratio, time_grid, times_of_noise_ratio
 from rfdiff.support.errors import ArgumentError
 
-SDE = VESDE()
 PROCESSES = [
     VESDE(),
     VPSDE(),

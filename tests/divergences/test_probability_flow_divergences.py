@@ -7,9 +7,9 @@ from scipy.stats import norm
 
 import rfdiff
 from reference.gaussian_divergences import gaussian_divergences
+from reference.paper import SDE, T_EVAL
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.divergences.jensen_shannon import jensen_shannon_divergence, mean_of_entropies
@@ -19,8 +19,6 @@ from rfdiff.divergences.wasserstein import wasserstein_distance
 from rfdiff.model.score import ExactScore
 from rfdiff.support.errors import AccuracyWarning
 
-SDE = VESDE()
-T_E = 0.065
 KINDS = [kind for kind in DIVERGENCES if kind != "fisher"]
 
 
@@ -31,8 +29,8 @@ def gaussian_transport(mean, std, start):
     """
     law = GaussianMixture([1.0], [mean], std)
     prior = GaussianMixture([1.0], [start], SDE.prior_std)
-    shrink = np.hypot(std, float(SDE.std(T_E))) / np.hypot(std, SDE.prior_std)
-    learned = ProbabilityFlowDensity(ExactScore(law, SDE), SDE, T_E, prior=prior)
+    shrink = np.hypot(std, float(SDE.std(T_EVAL))) / np.hypot(std, SDE.prior_std)
+    learned = ProbabilityFlowDensity(ExactScore(law, SDE), SDE, T_EVAL, prior=prior)
     return learned, mean + (start - mean) * shrink, SDE.prior_std * shrink
 
 
@@ -70,7 +68,7 @@ def test_a_mode_that_is_lost():
 def test_laws_with_compact_support():
     """The probability flow has mass where the law has none."""
     law, run = raised_cosine(), rfdiff.train_exact(1e3, target=raised_cosine(), n=60, m=32)
-    learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_E)
+    learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_EVAL)
     assert float(reverse_kl_divergence(law, learned)) == np.inf
     found = total_variation(law, learned)
     x, dx = np.linspace(-3.0, 3.0, 40001, retstep=True)
@@ -86,7 +84,7 @@ def test_laws_with_compact_support():
 
 def test_a_bounded_domain_leaves_mass_outside():
     law, run = bimodal(3.0), rfdiff.train_exact(1e3, n=60, m=32)
-    learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_E, domain=(-6.0, 6.0))
+    learned = ProbabilityFlowDensity(run.learned_score(), run.sde, T_EVAL, domain=(-6.0, 6.0))
     outside = 1.0 - float(learned.mass)
     x, dx = np.linspace(-6.0, 6.0, 40001, retstep=True)
     mass = float(np.diff(law.cdf(np.array([-6.0, 6.0])))[0])
@@ -100,9 +98,9 @@ def test_a_bounded_domain_leaves_mass_outside():
 def test_training_times_are_batched():
     law, run = bimodal(3.0), rfdiff.train_exact([[1e2, 1e4], [1e6, 1e8]], n=40, m=32)
     for kind in KINDS:
-        together = DIVERGENCES[kind](law, ProbabilityFlowDensity(run.learned_score(), SDE, T_E))
+        together = DIVERGENCES[kind](law, ProbabilityFlowDensity(run.learned_score(), SDE, T_EVAL))
         assert together.shape == (2, 2)
-        alone = DIVERGENCES[kind](law, ProbabilityFlowDensity(run.learned_score(1e6), SDE, T_E))
+        alone = DIVERGENCES[kind](law, ProbabilityFlowDensity(run.learned_score(1e6), SDE, T_EVAL))
         gap = abs(float(alone) - together.value[1, 0])
         assert gap <= float(alone.error) + together.error[1, 0], kind
 
@@ -113,7 +111,7 @@ def test_late_densities_are_known_to_the_tolerance():
     score, law = run.learned_score(), run.target
     for kind in ("reverse-kl", "jensen-shannon", "total-variation"):
         rough, fine = (
-            DIVERGENCES[kind](law, ProbabilityFlowDensity(score, SDE, T_E, tolerance=tolerance))
+            DIVERGENCES[kind](law, ProbabilityFlowDensity(score, SDE, T_EVAL, tolerance=tolerance))
             for tolerance in (1e-3, 1e-4)
         )
         assert float(rough.error) <= 1e-3 and float(fine.error) <= 1e-4
@@ -122,10 +120,10 @@ def test_late_densities_are_known_to_the_tolerance():
 
 def test_a_missed_tolerance_warns():
     run = rfdiff.train_exact(1e8, n=40, m=32)
-    learned = ProbabilityFlowDensity(run.learned_score(), SDE, T_E, n_steps=16)
+    learned = ProbabilityFlowDensity(run.learned_score(), SDE, T_EVAL, n_steps=16)
     with pytest.warns(AccuracyWarning, match="total variation of the probability flow: estimated"):
         coarse = total_variation(run.target, learned)
-    exact = total_variation(run.target, ProbabilityFlowDensity(run.learned_score(), SDE, T_E))
+    exact = total_variation(run.target, ProbabilityFlowDensity(run.learned_score(), SDE, T_EVAL))
     assert float(coarse.error) > 1e-3
     assert abs(float(coarse) - float(exact)) <= float(coarse.error)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, quad_vec
 
+from reference.paper import SDE
 from reference.quadrature import gram_and_cross
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
@@ -16,14 +17,12 @@ from rfdiff.model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaE
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.support.errors import ArgumentError
 
-VE = VESDE()
-
 
 def one(t):
     return np.ones_like(t)
 
 
-def at(t, sde=VE, weighting="variance"):
+def at(t, sde=SDE, weighting="variance"):
     """Return the objective of one time."""
     return DenoisingObjective(sde, TimeRule(np.array([t]), np.ones(1), t, t), weighting)
 
@@ -42,14 +41,14 @@ def random_law(rng, kind):
 def test_closed_form_agrees_with_adaptive_quadrature(kind, t):
     rng = np.random.default_rng(int(1e6 * t) + len(kind))
     law = random_law(rng, kind)
-    features = draw_features("l1", 8, LogSigmaEmbedding(VE), seed=int(100 * t))
+    features = draw_features("l1", 8, LogSigmaEmbedding(SDE), seed=int(100 * t))
     W, U = features.W.copy(), features.U.copy()
     W[0] = 0.0  # a constant feature
     U[1] = 40.0  # a kink far outside the data
     U[2] = -40.0 * np.sign(W[2])  # and one on the other side
     features = RandomFeatures(W, U, features.embedding)
-    loss = denoising_quadratic(law, at(t, VE, one), features)
-    gram, cross = gram_and_cross(law, VE, features, t)
+    loss = denoising_quadratic(law, at(t, SDE, one), features)
+    gram, cross = gram_and_cross(law, SDE, features, t)
     assert np.abs(loss.gram - gram).max() <= 1e-12 * np.abs(gram).max()
     assert np.abs(loss.cross[0] - cross).max() <= 1e-12 * np.abs(cross).max()
     # Entry by entry too, on the scale that Cauchy–Schwarz sets, where quadrature can tell.
@@ -90,11 +89,11 @@ def test_every_process_and_embedding_over_the_whole_rule(sde, embedding):
 
 def test_loss_is_the_expected_squared_error():
     # The definition itself, by nested adaptive quadrature over z for one datum and one time.
-    features = draw_features("l1", 4, LogSigmaEmbedding(VE), seed=5)
+    features = draw_features("l1", 4, LogSigmaEmbedding(SDE), seed=5)
     theta = np.random.default_rng(0).normal(size=(1, 4))
     x0, t = 1.3, 0.2
     loss = denoising_quadratic(GaussianMixture.from_points([x0]), at(t), features)
-    std = float(VE.std(t))
+    std = float(SDE.std(t))
 
     def squared_error(z):
         s = float(theta[0] @ features(x0 + std * z, t))
@@ -110,15 +109,15 @@ def test_loss_is_the_expected_squared_error():
 def test_many_points_are_reduced_without_a_trace():
     """The quadratic of 4000 points is the mean of those of 100 sets too small to be reduced."""
     data = bimodal().sample(4000, np.random.default_rng(7))
-    features = draw_features("l1", 40, LogSigmaEmbedding(VE), seed=1)
-    objective = DenoisingObjective.graded(VE, n_times=32)
+    features = draw_features("l1", 40, LogSigmaEmbedding(SDE), seed=1)
+    objective = DenoisingObjective.graded(SDE, n_times=32)
 
     def assemble(points):
         return denoising_quadratic(GaussianMixture.from_points(points), objective, features)
 
     def fewest_atoms(points):
         law = GaussianMixture.from_points(points)
-        table = atoms.gaussian_atoms(law, VE, objective.rule.nodes)
+        table = atoms.gaussian_atoms(law, SDE, objective.rule.nodes)
         return (table.stop - table.start).min()
 
     parts = np.array_split(data, 100)
@@ -132,9 +131,9 @@ def test_many_points_are_reduced_without_a_trace():
 @pytest.mark.parametrize("law", [bimodal(), GaussianMixture.from_points([-1.0, 0.2, 2.0])])
 def test_crowded_kinks_share_sums_without_a_trace(law):
     # 600 kinks are carried from box centres by Taylor series, 6 are summed one by one.
-    objective = DenoisingObjective.graded(VE, n_times=24)
+    objective = DenoisingObjective.graded(SDE, n_times=24)
     many, few = (
-        denoising_quadratic(law, objective, draw_features("l1", m, LogSigmaEmbedding(VE), seed=4))
+        denoising_quadratic(law, objective, draw_features("l1", m, LogSigmaEmbedding(SDE), seed=4))
         for m in (600, 6)
     )
     np.testing.assert_allclose(600 * many.gram[:6, :6], 6 * few.gram, rtol=1e-13)
@@ -144,10 +143,10 @@ def test_crowded_kinks_share_sums_without_a_trace(law):
 @pytest.mark.parametrize("activation", ["swish", "erf", "tanh"])
 def test_smooth_activations_agree_with_quadrature_and_know_their_error(activation):
     law = GaussianMixture([0.4, 0.6], [-1.0, 1.5], [0.3, 0.0])
-    features = draw_features("gaussian", 5, LogSigmaEmbedding(VE), seed=8, activation=activation)
+    features = draw_features("gaussian", 5, LogSigmaEmbedding(SDE), seed=8, activation=activation)
     t = 0.1
-    loss = denoising_quadratic(law, at(t, VE, one), features)
-    marginal = law.diffuse(1.0, float(VE.std(t)))
+    loss = denoising_quadratic(law, at(t, SDE, one), features)
+    marginal = law.diffuse(1.0, float(SDE.std(t)))
     low, high = marginal.domain(12)
 
     def integrand(x):
@@ -162,8 +161,8 @@ def test_smooth_activations_agree_with_quadrature_and_know_their_error(activatio
 
 def test_same_bits_for_any_number_of_threads(on_one_thread):
     data = bimodal().sample(300, np.random.default_rng(1))
-    features = draw_features("l1", 150, LogSigmaEmbedding(VE), seed=1)
-    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(VE, n_times=16)
+    features = draw_features("l1", 150, LogSigmaEmbedding(SDE), seed=1)
+    law, objective = GaussianMixture.from_points(data), DenoisingObjective.graded(SDE, n_times=16)
 
     def assemble():
         return denoising_quadratic(law, objective, features)
@@ -174,8 +173,8 @@ def test_same_bits_for_any_number_of_threads(on_one_thread):
 
 
 def test_gram_is_symmetric_and_positive():
-    features = draw_features("l1", 64, LogSigmaEmbedding(VE), seed=6)
-    objective = DenoisingObjective.graded(VE, n_times=32)
+    features = draw_features("l1", 64, LogSigmaEmbedding(SDE), seed=6)
+    objective = DenoisingObjective.graded(SDE, n_times=32)
     loss = denoising_quadratic(raised_cosine(), objective, features)
     assert (loss.gram == loss.gram.T).all()
     eigenvalues = np.linalg.eigvalsh(loss.gram)
@@ -183,8 +182,8 @@ def test_gram_is_symmetric_and_positive():
 
 
 def test_empirical_loss_tends_to_the_populations():
-    features = draw_features("l1", 30, LogSigmaEmbedding(VE), seed=6)
-    objective = DenoisingObjective.graded(VE, n_times=32)
+    features = draw_features("l1", 30, LogSigmaEmbedding(SDE), seed=6)
+    objective = DenoisingObjective.graded(SDE, n_times=32)
     truth = denoising_quadratic(bimodal(), objective, features).gram
     sizes = np.array([100, 1000, 10_000])
     errors = []

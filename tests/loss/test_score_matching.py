@@ -5,22 +5,21 @@ import pytest
 from scipy.integrate import quad
 
 import rfdiff
+from reference.paper import SDE
 from rfdiff.diffusion.mixtures import GaussianMixture
-from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.time_rules import TimeRule
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.score_matching import ScoreMatching, score_norm
 from rfdiff.support.errors import ArgumentError
 
-VE = VESDE()
-OBJECTIVE = DenoisingObjective.graded(VE, 0.065, 16)
+OBJECTIVE = DenoisingObjective.graded(SDE, 0.065, 16)
 
 
 def test_score_norm_against_adaptive_quadrature():
     law = GaussianMixture([0.4, 0.6], [-2.0, 1.0], [0.5, 1.0])
     one_time = TimeRule(np.array([0.05]), np.ones(1), 0.05, 0.05)
-    norm = score_norm(law, DenoisingObjective(VE, one_time, np.ones_like))
-    marginal = law.diffuse(1.0, float(VE.std(0.05)))
+    norm = score_norm(law, DenoisingObjective(SDE, one_time, np.ones_like))
+    marginal = law.diffuse(1.0, float(SDE.std(0.05)))
     value, _ = quad(
         lambda x: float(marginal.density(x) * marginal.score(x) ** 2), -12, 14, limit=400
     )
@@ -43,7 +42,7 @@ class TestScoreMatching:
         """By quadrature in x at every time node, within the error it states."""
         theta, direct, few = run.theta(), 0.0, OBJECTIVE.with_times(4)
         for t, weight in zip(few.rule.nodes, few.node_weights(), strict=True):
-            marginal = run.target.diffuse(1.0, float(VE.std(t)))
+            marginal = run.target.diffuse(1.0, float(SDE.std(t)))
             x = np.linspace(*marginal.domain(9.0), 100_001)
             off = run.features(x, float(t)) @ theta[0] - marginal.score(x)
             direct += weight * float(np.trapezoid(marginal.density(x) * off**2, x))

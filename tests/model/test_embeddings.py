@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rfdiff.diffusion.sde import VESDE
+from reference.paper import SDE
 from rfdiff.model.embeddings import (
     AffineEmbedding,
     FourierEmbedding,
@@ -12,7 +12,6 @@ from rfdiff.model.embeddings import (
 )
 from rfdiff.support.errors import ArgumentError
 
-SDE = VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
 
 

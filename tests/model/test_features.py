@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rfdiff.diffusion.sde import VESDE
+from reference.paper import SDE
 from rfdiff.model.activations import ACTIVATIONS
 from rfdiff.model.embeddings import (
     LogSigmaEmbedding,
@@ -13,7 +13,6 @@ from rfdiff.model.feature_laws import FEATURE_LAWS
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.support.errors import ArgumentError
 
-SDE = VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
 
 

@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
+from reference.paper import SDE, T_EVAL
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import VESDE
 from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.model.activations import ACTIVATIONS
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import ExactScore, RandomFeatureScore, fast_score, is_piecewise_linear
 from rfdiff.support.errors import ArgumentError
-
-SDE = VESDE()
-T_EVAL = 0.065
 
 
 def random_score(activation="relu", m=40, d=1, shape=(3,), seed=0, precondition=False):

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from rfdiff.diffusion.sde import VESDE
+from reference.paper import SDE
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.model.score import RandomFeatureScore
 from rfdiff.model.score_table import score_table
 from rfdiff.support.errors import ArgumentError
 
-SDE = VESDE()
 TIMES = np.array([1e-3, 0.065, 0.4, 1.0])
 
 

@@ -6,4 +6,8 @@ from rfdiff.diffusion.sde import VESDE
 SDE = VESDE()
 T_EVAL = 0.065
 LAW = bimodal(3.0)
-DOMAIN = (-10.0, 10.0)
+
+
+def marginal(law, sde, t):
+    """Return the law of x(t)."""
+    return law.diffuse(float(sde.scale(t)), float(sde.std(t)))

@@ -5,11 +5,6 @@ from rfdiff.sampling.reversal import Reversal
 from rfdiff.sampling.sampler import sample
 
 
-def marginal(law, sde, t):
-    """Return the law of x(t)."""
-    return law.diffuse(float(sde.scale(t)), float(sde.std(t)))
-
-
 def draw(score, sde, n, *, t, seed=0, first=0, prior=None, noise=None, trajectories=False, **steps):
     """Draw n samples; `steps` are the scheme, n_steps and grid."""
     return sample(

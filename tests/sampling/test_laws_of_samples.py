@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reference.samples import draw, marginal
+from reference.paper import SDE, T_EVAL, marginal
+from reference.samples import draw
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.diffusion.mixtures import GaussianMixture
@@ -16,8 +17,6 @@ from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
 from rfdiff.model.score import ExactScore
 from rfdiff.sampling.schemes import SCHEMES
 
-SDE = VESDE()
-T_EVAL = 0.065
 FALSE_ALARM = 1e-3
 STOCHASTIC = [name for name, scheme in SCHEMES.items() if scheme.stochastic]
 N = 20_000

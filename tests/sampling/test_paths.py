@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 import rfdiff
+from reference.paper import SDE
 from reference.samples import draw
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
-from rfdiff.diffusion.sde import VESDE, VPSDE
+from rfdiff.diffusion.sde import VPSDE
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.sampling.schemes import SCHEMES
 from rfdiff.support.errors import ArgumentError, MemoryLimitError
-
-SDE = VESDE()
 
 
 @pytest.mark.parametrize("name", SCHEMES)

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from reference.samples import draw, marginal
+from reference.paper import SDE, marginal
+from reference.samples import draw
 from rfdiff.diffusion.mixtures import bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE
 from rfdiff.diffusion.time_grids import GRIDS, time_grid
 from rfdiff.model.score import ExactScore, RandomFeatureScore
 from rfdiff.sampling.schemes import SCHEMES
-
-SDE = VESDE()
 
 
 def step_by_hand(name, score, sde, x, t0, t1, z):

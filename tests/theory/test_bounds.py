@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 import rfdiff
+from reference.paper import T_EVAL, marginal
 from rfdiff.densities.reverse_sde.density import ReverseSDEDensity
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, SubVPSDE
@@ -14,12 +15,7 @@ from rfdiff.divergences.kl import kl_divergence
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.bounds import kl_bound, prior_divergence
 
-T_EVAL = 0.065
 PROCESSES = [VESDE(), VPSDE(), SubVPSDE()]
-
-
-def marginal(law, sde, t):
-    return law.diffuse(float(sde.scale(t)), float(sde.std(t)))
 
 
 def mismatch(run, t, tau):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from rfdiff.diffusion.mixtures import bimodal
-from rfdiff.diffusion.sde import VESDE, VPSDE
+from reference.paper import LAW, SDE
+from rfdiff.diffusion.sde import VPSDE
 from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.feature_laws import limit_kernel
@@ -19,10 +19,8 @@ from rfdiff.theory.infinite_width_kl import infinite_width_kl
 from rfdiff.training.infinite_width_features import infinite_width_by_features
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 
-SDE = VESDE()
 EMBEDDING = LogSigmaEmbedding(SDE)
 OBJECTIVE = DenoisingObjective.graded(SDE, n_times=16)
-LAW = bimodal(3.0)
 
 
 def points(rng, k):
