@@ -120,8 +120,8 @@ def measure(
         raise ArgumentError("divergence needs a known law: give --target beside --data")
     time = float(choices.get("t", run.default_time))
     if x is None:
-        given = choices.get("domain")
-        low, high = given if isinstance(given, tuple) else run.default_domain(time)
+        given = choices.get("domain", np.inf)
+        low, high = run.default_domain(time) if given == np.inf else given
         x = np.linspace(low, high, _POINTS)
     density, mass, error, divergences = {}, {}, {}, {}
     for method in methods:
