@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from rfdiff.support.random import stream
-from rfdiff.sweeps import Grid, Recipe, Store, point_id, prepare_store, read_table, run_store
+from rfdiff.sweeps import Grid, Recipe, Store, Table, point_id, prepare_store, read_table, run_store
+from rfdiff.sweeps.measuring.recipe import DEFAULT_OBSERVABLES
 from rfdiff.sweeps.measuring.result import Result
 from rfdiff.sweeps.running.executors import Serial
 
 LOG = "RFDIFF_TEST_LOG"
 BAD = 13
 RECIPE = Recipe.of("1e0:1e4:9log", "kl,loss_train")
+REAL = Recipe.of("1e0:1e8:9log", DEFAULT_OBSERVABLES)
 
 
 def grid(n, m=(8,), seeds=1):
@@ -126,6 +128,20 @@ def trained(point, recipe):
     log(f"start {point_id(point)}")
     pass_the_gate()
     return evaluate_point(point, recipe)
+
+
+def made(axes, scalars, zipped=(), curves=lambda point: {}, tau="1e0:1e4:9log"):
+    """Return a table whose results are given functions of the point."""
+    points = Grid.of(axes, zipped).points
+    results = [Result(curves(point), scalars(point)) for point in points]
+    times = Recipe.of(tau).times
+    ids = [str(i) for i in range(len(points))]
+    return Table(times, ids, points, results, np.ones(len(points)), [{}] * len(points))
+
+
+def contents(folder):
+    """Return the files of a folder."""
+    return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
 def table_of(path):

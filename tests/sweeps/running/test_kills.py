@@ -21,7 +21,7 @@ from reference.sweep_points import BAD, LOG, RECIPE, allow, grid, table_of, undi
 from rfdiff.sweeps import Store, run_sweep
 from rfdiff.sweeps.store.integrity import find_faults
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 HANGS = 300.0
 
 
