@@ -16,11 +16,11 @@ from rfdiff.densities.probability_flow.characteristics import (
 )
 from rfdiff.densities.probability_flow.density import ProbabilityFlowDensity
 from rfdiff.densities.probability_flow.interval_quadrature import (
-    Intervals,
     integrate_intervals,
     log_slope_mean,
     remaining_at_kinks,
 )
+from rfdiff.densities.probability_flow.intervals import Intervals
 from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import SDES

@@ -15,7 +15,6 @@ from ...support.validation import FloatArray, count, finite_array
 from ..transported import TransportedDensity
 from .interval_comparison import IntervalComparison
 from .interval_quadrature import (
-    Indices,
     Quantity,
     Remaining,
     initial_edges,
@@ -24,6 +23,7 @@ from .interval_quadrature import (
     remaining_at_jumps,
     remaining_at_kinks,
 )
+from .intervals import Indices
 from .transport import FIRST_STEPS, MOST_STEPS, STEPS_SHARE, Steps, Transport
 from .transported_intervals import Node, TransportedIntervals
 from .transported_mass import transported_mass

@@ -19,7 +19,8 @@ from ...numerics.quadrature import gauss_legendre
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
 from ..interfaces import Divergence, LearnedDensity
-from .interval_quadrature import Intervals, Part, Quantity, rounding
+from .interval_quadrature import Part, Quantity, rounding
+from .intervals import Intervals
 from .transported_intervals import Node
 
 # Widths of the prior: where the flow grows without bound, the second moment is in its far tails.

@@ -19,10 +19,10 @@ from ...model.score import Score
 from ...support.errors import AccuracyWarning, ArgumentError
 from ...support.validation import FloatArray
 from .characteristics import Characteristics, characteristics_of
+from .intervals import Indices
 
 # Numbers of steps, one for each training time or point.
 Steps = NDArray[np.int64]
-Indices = NDArray[np.intp]
 # A number of steps and an error for each training time.
 Choice = tuple[Steps, FloatArray]
 

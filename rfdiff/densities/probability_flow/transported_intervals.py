@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...support.validation import FloatArray
-from .interval_quadrature import Accepted, Indices, Intervals, Quantity, Trace
+from .interval_quadrature import Quantity
+from .intervals import Accepted, Indices, Intervals, Trace
 from .transport import Steps
 
 # Where points (P,) of training times end in so many steps, and the log slope of the map there.

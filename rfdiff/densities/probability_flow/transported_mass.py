@@ -9,7 +9,8 @@ from ...numerics.bisection import Mask, bisect
 from ...numerics.special import phi1
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
-from .interval_quadrature import MOST_HALVINGS, Intervals, Trace
+from .interval_quadrature import MOST_HALVINGS
+from .intervals import Intervals, Trace
 
 # Intervals narrower than this share of x are lost in its rounding.
 _RESOLVED = 1e-9
