@@ -15,6 +15,11 @@ from ..diffusion.law_on_domain import Domain
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, positive
 
+# A spread of so few spacings of floats is rounding.
+_FEWEST_FLOATS = 4
+# Squares of what is smaller lose digits, or vanish.
+_SMALLEST = 1e-150
+
 
 class Standardisable(Protocol):
     """A law that can be shifted and scaled."""
@@ -63,7 +68,7 @@ class Units:
         scale for each would change the shape of the noise.
 
         Raises:
-            ArgumentError: all points are equal.
+            ArgumentError: all points are equal to rounding, or so close that squares vanish.
 
         >>> units = Units.standardising(np.array([[0.0, 1.0], [6.0, 9.0]]))
         >>> units.shift, round(units.scale ** 2, 12)  # the variances are 9 and 16
@@ -71,11 +76,18 @@ class Units:
         """
         columns = data.T
         scale = float(np.sqrt(np.mean([column.std() ** 2 for column in columns])))
-        if scale == 0.0:
+        # The mean is known to the spacing of floats: a spread of a few of them is its rounding.
+        few = _FEWEST_FLOATS * float(np.spacing(np.abs(data).max()))
+        if np.ptp(data, axis=0).max() <= few or 0.0 < scale <= few:
             raise ArgumentError(
-                "data must not all be equal to be standardised, got "
+                "data must not all be equal, but for rounding, to be standardised, got "
                 f"{len(data)} copies of {', '.join(f'{x:g}' for x in data[0])}; "
                 "pass standardise=False"
+            )
+        if scale < _SMALLEST:
+            raise ArgumentError(
+                f"data must spread by at least {_SMALLEST:g} to be standardised, for squares of it "
+                f"must not vanish, got {scale:g}"
             )
         means = np.array([column.mean() for column in columns])
         return cls(means if len(means) > 1 else float(means[0]), scale)

@@ -27,6 +27,8 @@ _MINIMUM_MASS = 0.99
 # Standard deviations beyond which a normal density underflows.
 _FAR = 39.0
 _TOLERANCE = 1e-12
+# Floats in a standard deviation of the narrowest mode that can be integrated over.
+_FEWEST_FLOATS = 4
 _ORDER = 16
 
 
@@ -68,6 +70,8 @@ class Reference:
     def __post_init__(self) -> None:
         if getattr(self.law, "dimension", 1) != 1:
             raise ArgumentError("densities on a domain need a one-dimensional law")
+        if isinstance(self.law, GaussianMixture):
+            _check_resolvable(self.law.means[:, 0], self.law.stds)
         object.__setattr__(self, "domain", parse_domain(self.domain))
         mass = float(self.mass)
         if mass < _MINIMUM_MASS:
@@ -195,6 +199,18 @@ class Reference:
             results.append(tails[:, np.searchsorted(edges, sign * points)])
         fine, coarse = results
         return fine, np.abs(fine - coarse) + 1e-15 * fine
+
+
+def _check_resolvable(means: FloatArray, stds: FloatArray) -> None:
+    """Refuse to integrate over modes that lie between two floats."""
+    spacing = np.spacing(np.abs(means))
+    narrow = (stds > 0.0) & (stds < _FEWEST_FLOATS * spacing)
+    if narrow.any():
+        k = int(np.argmax(narrow))
+        raise ArgumentError(
+            f"law must have modes that floats resolve, got std {stds[k]:g} at {means[k]:g}, where "
+            f"floats are {spacing[k]:.2g} apart"
+        )
 
 
 def _mixture_tails(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..diffusion.sde import ForwardSDE
 from ..support.errors import ArgumentError
 from ..support.threads import blas_threads
-from ..support.validation import FloatArray, count, finite_array, one_of
+from ..support.validation import FloatArray, count, one_of, squarable_array
 from .activations import ACTIVATIONS, Activation
 from .embeddings import Embedding
 from .feature_laws import FEATURE_LAWS
@@ -44,9 +44,9 @@ class RandomFeatures:
     law: str | None = None
 
     def __post_init__(self) -> None:
-        w = finite_array("W", self.W)
+        w = squarable_array("W", self.W)
         w = w[:, None] if w.ndim == 1 else w
-        u = finite_array("U", self.U, ndim=2)
+        u = squarable_array("U", self.U, ndim=2)
         if w.ndim != 2 or len(w) != len(u):
             raise ArgumentError(
                 f"W (m, d) and U (m, d_e) must have the same m, got {w.shape} and {u.shape}"

@@ -19,7 +19,7 @@ def real(name: str, value: Any) -> float:
         if isinstance(value, bool | np.bool_ | str | bytes):
             raise TypeError("text and booleans convert, but nobody means them")
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{name} must be a real number, got {value!r}") from None
     if not np.isfinite(number):
         raise ArgumentError(f"{name} must be finite, got {number}")
@@ -114,7 +114,7 @@ def finite_array(name: str, value: ArrayLike, ndim: int | None = None) -> FloatA
     """Return `value` as a non-empty float array without NaN or infinity."""
     try:
         array = _real_array(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{name} must be an array of real numbers") from None
     if ndim is not None and array.ndim != ndim:
         raise ArgumentError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
@@ -124,6 +124,28 @@ def finite_array(name: str, value: ArrayLike, ndim: int | None = None) -> FloatA
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ArgumentError(f"{name} must be finite, got {array[where]} at index {where}")
+    return array
+
+
+# Squares of what is larger, and sums of them, are not finite.
+LARGEST = 1e150
+
+
+def squarable_array(name: str, value: ArrayLike, ndim: int | None = None) -> FloatArray:
+    """Return `value` as a non-empty finite float array whose squares are finite, too.
+
+    >>> squarable_array("data", [1.0, -1e300])
+    Traceback (most recent call last):
+    rfdiff.support.errors.ArgumentError: data must be at most 1e+150 in size, ... got -1e+300 ...
+    """
+    array = finite_array(name, value, ndim)
+    bad = np.abs(array) > LARGEST
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ArgumentError(
+            f"{name} must be at most {LARGEST:g} in size, for squares of it must be finite, "
+            f"got {array[where]:g} at index {where}"
+        )
     return array
 
 
@@ -141,7 +163,7 @@ def training_times(name: str, value: ArrayLike) -> FloatArray:
     """Return training times τ ≥ 0 as a float array of any shape; infinity is allowed."""
     try:
         tau = _real_array(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{name} must be a number or an array of numbers") from None
     if tau.size == 0:
         raise ArgumentError(f"{name} must not be empty")

@@ -15,7 +15,7 @@ from ..model.features import RandomFeatures
 from ..support.arguments import belongs_to, check_given, own_arguments
 from ..support.errors import ArgumentError
 from ..support.registry import make
-from ..support.validation import FloatArray, points
+from ..support.validation import FloatArray, points, squarable_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,9 @@ class TrainingArguments:
     @property
     def points(self) -> FloatArray | None:
         """The training points (n, 1) that were given, if any."""
-        return None if self.data is None else points("data", self.data)
+        if self.data is None:
+            return None
+        return points("data", squarable_array("data", self.data))
 
     def _check_objects(self) -> None:
         """Refuse objects of the wrong kind, or of a dimension that is not supported."""
@@ -84,6 +86,7 @@ class TrainingArguments:
                     f"{type(self.target).__name__}"
                 )
             _one_dimensional("target", self.target.dimension, f"d = {self.target.dimension}")
+            squarable_array("target", self.target.domain())
         if isinstance(self.features, RandomFeatures):
             dimension = self.features.dimension
             _one_dimensional("features", dimension, f"d = {dimension}")

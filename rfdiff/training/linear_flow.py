@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 from ..numerics.special import phi1
 from ..support.validation import FloatArray, training_times
 
+# Below it φ₁(z) = −1/z loses digits to underflow.
+_FAR = -1e300
+
 
 @dataclass(frozen=True, eq=False)
 class LinearFlow:
@@ -56,7 +59,7 @@ class LinearFlow:
     def __call__(self, tau: ArrayLike) -> FloatArray:
         """Return a(τ), shape τ.shape + the shape of `drive`; a(∞) has null modes unmoved."""
         at_end, finite, z = self._exponents(tau)
-        moving = self.drive * (2.0 * finite * phi1(z))
+        moving = 2.0 * (self.drive * self._half_growth(finite, z))
         if self.start.any():
             moving += self.start * np.exp(z)
         null = ~self.learned
@@ -79,10 +82,21 @@ class LinearFlow:
     def _initial_residual(self) -> FloatArray:
         return self.drive - self.start * self.eigenvalues
 
+    def _half_growth(self, finite: FloatArray, z: FloatArray) -> FloatArray:
+        """Return τφ₁(−2λτ), half of what a unit drive adds, at any finite τ.
+
+        It is 1/(2λ) where φ₁ = −1/z would underflow, and 2τ, which may overflow, is never formed.
+        """
+        far = z < _FAR
+        ended = 0.5 / np.where(far, self.eigenvalues, 1.0)
+        return np.where(far, ended, finite * phi1(np.where(far, 0.0, z)))
+
     def _exponents(self, tau: ArrayLike) -> tuple[np.ndarray, FloatArray, FloatArray]:
         """Return whether τ = ∞, τ with 0 there, and −2Λτ, with the axes of `drive` behind τ's."""
         tau = training_times("tau", tau)
         tau = tau.reshape(*tau.shape, *(1,) * self.drive.ndim)
         at_end = np.isinf(tau)
         finite = np.where(at_end, 0.0, tau)
-        return at_end, finite, -2.0 * self.eigenvalues * finite
+        # −∞ where −2Λτ is beyond the floats: every exponential of it is zero.
+        with np.errstate(over="ignore"):
+            return at_end, finite, -2.0 * self.eigenvalues * finite

@@ -19,7 +19,7 @@ from ..support.arguments import ARGUMENTS
 from ..support.errors import ArgumentError
 from ..support.random import stream
 from ..support.registry import make
-from ..support.validation import FloatArray, finite_array, memory, one_of
+from ..support.validation import FloatArray, memory, one_of, squarable_array
 from .arguments import TrainingArguments
 
 
@@ -51,14 +51,36 @@ class TrainingProblem:
 
     def quadratic(self, law: Target) -> QuadraticLoss:
         """Return the denoising loss under a law in units of training."""
-        return denoising_quadratic(law, self.objective, self.features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = denoising_quadratic(law, self.objective, self.features)
+        return self._finite(loss)
 
     def training_quadratic(self) -> QuadraticLoss:
         """Return the loss that is trained on."""
         if self.noise is None or self.data is None:
             return self.quadratic(self.training_law)
         u = self.units.to_training(self.data)
-        return noise_draw_quadratic(u, self.noise, self.objective, self.features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = noise_draw_quadratic(u, self.noise, self.objective, self.features)
+        return self._finite(loss)
+
+    def _finite(self, loss: QuadraticLoss) -> QuadraticLoss:
+        """Return a loss if its matrices are finite: data and features may be so, and no product."""
+        if not (np.isfinite(loss.gram).all() and np.isfinite(loss.cross).all()):
+            w, u = (float(np.abs(rows).max()) for rows in (self.features.W, self.features.U))
+            raise ArgumentError(
+                "features must have squares on the data that are finite, got W up to "
+                f"{w:g} and U up to {u:g} for {'data' if self.target is None else 'a target'} "
+                f"up to {self._reach():g}"
+            )
+        return loss
+
+    def _reach(self) -> float:
+        """Return the largest size of a training point, or of the target where there are none."""
+        if self.data is not None:
+            return float(np.abs(self.units.to_training(self.data)).max())
+        assert self.target is not None, "a problem has data or a law"
+        return float(np.abs(self.target.domain()).max())
 
     def batches(self, size: int, *, shuffle: bool = True) -> Minibatches:
         """Return random batches of the loss that is trained on.
@@ -185,7 +207,7 @@ def _initial(theta0: ArrayLike | str | None, m: int, seed: int) -> FloatArray:
     if isinstance(theta0, str):
         one_of("theta0", theta0, ("gaussian",))
         return stream(seed, "initial").standard_normal((1, m)) / np.sqrt(m)
-    theta0 = finite_array("theta0", theta0)
+    theta0 = squarable_array("theta0", theta0)
     if theta0.shape not in ((m,), (1, m)):
         raise ArgumentError(f"theta0 must have shape (1, {m}) or ({m},), got {theta0.shape}")
     return theta0.reshape(1, m)

@@ -57,3 +57,28 @@ def test_the_last_halving_ends_what_no_rule_resolves():
     """A jump is left inside a panel of length 2⁻³⁹."""
     _, found = adaptive_panels(lambda x: (x > 1.0 / 3.0)[None] * 1.0, np.array([0.0, 1.0]), 1e-300)
     assert abs(found.value[0] - 2.0 / 3.0) < 2.0**-39
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e-8, 1e-10, 1e-12])
+def test_panels_are_not_halved_for_the_rounding_of_their_nodes(width):
+    """A bell at 3 where floats are 4e-16 apart: its integral is known to a share of 4e-16/width."""
+    asked = []
+
+    def bell(x):
+        asked.append(len(x))
+        return np.exp(-0.5 * ((x - 3.0) / width) ** 2)[None] / (width * np.sqrt(2.0 * np.pi))
+
+    edges = 3.0 + width * np.array([-40.0, -8.0, -4.0, -1.0, 0.0, 1.0, 4.0, 8.0, 40.0])
+    _, found = adaptive_panels(bell, edges, 1e-13)
+    assert sum(asked) < 5_000
+    assert abs(found.value[0] - 1.0) <= found.error[0] <= 100.0 * np.spacing(3.0) / width
+
+
+def test_panels_of_a_few_floats_are_not_halved():
+    """Noise that no rule resolves, next to 1e15 where floats are 1/8 apart: 39 halvings would be
+    2³⁹ panels.
+    """
+    rng = np.random.default_rng(0)
+    edges = np.array([1e15, 1e15 + 64.0])
+    found, integral = adaptive_panels(lambda x: 1e9 * rng.random((1, len(x))), edges, 1e-9)
+    assert np.diff(found).min() >= 4.0 and integral.error[0] > 1e8

@@ -9,6 +9,14 @@ from rfdiff.support.errors import ArgumentError, MemoryLimitError
 
 EMBEDDING = rfdiff.AffineEmbedding()
 
+
+def far_features(W=1.0, U=1.0):
+    """Return four features, one of them with weights far from the others'."""
+    w, u = np.ones(4), np.ones((4, 2))
+    w[1], u[1, 0] = W, U
+    return rfdiff.RandomFeatures(w, u, EMBEDDING)
+
+
 CASES = {
     "shape of data": (lambda: train_exact(data=np.zeros((2, 2, 2))), r"data must have shape"),
     "two-dimensional data": (
@@ -35,6 +43,52 @@ CASES = {
     "empty data": (lambda: train_exact(data=[]), r"data must not be empty, got shape \(0,\)"),
     "text as data": (lambda: train_exact(data=["a"]), "data must be an array of real numbers"),
     "equal data": (lambda: train_exact(data=[2.0, 2.0]), "data must not all be equal"),
+    "equal data but for rounding": (
+        lambda: train_exact(data=np.full(7, 0.1)),
+        "data must not all be equal, but for rounding, to be standardised, got 7 copies of 0.1",
+    ),
+    "data a few floats apart": (
+        lambda: train_exact(data=1e6 + np.spacing(1e6) * np.arange(3)), "data must not all be equal"
+    ),
+    "data whose squares vanish": (
+        lambda: train_exact(data=[1e-200, 2e-200]), "data must spread by at least 1e-150 to be"
+    ),
+    "an outlier": (
+        lambda: train_exact(1.0, data=[1.0, 2.0, 1e300]),
+        r"data must be at most 1e\+150 in size.* got 1e\+300 at index \(2,\)",
+    ),
+    "an outlier in the data's own units": (
+        lambda: train_exact(1.0, data=[1.0, 2.0, -1e300], standardise=False),
+        r"data must be at most 1e\+150 in size.* got -1e\+300 at index \(2,\)",
+    ),
+    "a target far away": (
+        lambda: train_exact(1.0, target=rfdiff.bimodal(1e200)),
+        r"target must be at most 1e\+150 in size.* got -1e\+200",
+    ),
+    "modes between two floats": (
+        lambda: train_exact(1.0, target=rfdiff.bimodal(1e20), n=4, m=4).kl(),
+        r"law must have modes that floats resolve, got std 1 at -1e\+20",
+    ),
+    "a weight of the features": (
+        lambda: train_exact(1.0, n=4, features=far_features(W=1e160)),
+        r"W must be at most 1e\+150 in size.* got 1e\+160 at index \(1,\)",
+    ),
+    "a time weight of the features": (
+        lambda: train_exact(1.0, n=4, features=far_features(U=1e160)),
+        r"U must be at most 1e\+150 in size.* got 1e\+160 at index \(1, 0\)",
+    ),
+    "features and data that overflow together": (
+        lambda: train_exact(1.0, data=[1.0, 1e140], features=far_features(W=1e140)),
+        r"features must have squares on the data.* got W up to 1e\+140 and U up to 1 for data",
+    ),
+    "an initial parameter": (
+        lambda: train_exact(1.0, n=4, m=2, theta0=[1.0, 1e200]),
+        r"theta0 must be at most 1e\+150 in size.* got 1e\+200 at index \(1,\)",
+    ),
+    "an integer beyond the floats": (
+        lambda: train_exact(data=[1, 10**400]), "data must be an array of real numbers"
+    ),
+    "t_min beyond the floats": (lambda: train_exact(t_min=10**400), "t_min must be a real number"),
     "t below t_min": (
         lambda: train_exact(1.0, n=4, m=4).kl(t=0.0), "t must be between 0.001 and 1, got 0"
     ),

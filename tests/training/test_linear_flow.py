@@ -43,3 +43,22 @@ def test_loss_falls_by_the_excess_of_the_modes(flow):
     expected = flow.loss(np.inf) + rates @ flow.excess
     np.testing.assert_allclose(flow.loss(TAU[:-1]), expected, rtol=1e-7)
     assert flow.loss(1.0).shape == ()
+
+
+@pytest.mark.parametrize("tau", [8e307, 9e307, 1e308, np.finfo(float).max])
+def test_the_latest_finite_times_are_those_where_all_that_learn_have_learned(flow, tau):
+    """2τ and 2λτ are beyond the floats there; λ = 1e-18 learns, too, for it is not zero."""
+    with np.errstate(all="raise", under="ignore"):
+        late, loss, residual = flow(tau), flow.loss(tau), flow.residual(tau)
+    positive = flow.eigenvalues > 0.0
+    end = (flow.drive / np.where(positive, flow.eigenvalues, 1.0))[..., positive]
+    np.testing.assert_allclose(late[..., positive], end, rtol=1e-15)
+    assert (late[..., ~positive] == flow.start[..., ~positive]).all()
+    np.testing.assert_allclose(loss, flow.loss(1e200), rtol=1e-14)
+    assert (residual[..., positive] == 0.0).all()
+
+
+def test_a_mode_that_is_slow_at_the_latest_time_is_followed():
+    """λτ = 1 at τ = 1e308: a = c (1 − e^{−2λτ})/λ, where 2τ is no float."""
+    flow = LinearFlow(np.array([1e-308, 1.0]), np.array([1e-300, 1.0]), np.zeros(2))
+    np.testing.assert_allclose(flow(1e308), [-1e8 * np.expm1(-2.0), 1.0], rtol=1e-14)
