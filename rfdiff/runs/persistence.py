@@ -1,78 +1,55 @@
 """Saving a trained run to one .npz file, and reading it back without training again.
 
-Arrays are stored as they are; laws, processes and embeddings as JSON of their class and fields.
-Callables (a custom weighting, a `LinearSDE`) cannot be stored and are refused.
+Arrays are stored as they are, settings as JSON, and a checksum of both beside them. Callables (a
+custom weighting, a `LinearSDE`) cannot be stored and are refused. Everything read is checked: a run
+that loads is one that was saved.
 """
 
 import json
-import os
-from dataclasses import fields
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._version import __version__
-from ..data.units import Units
-from ..diffusion.mixtures import GaussianMixture
-from ..diffusion.sde import VESDE, VPSDE, SubVPSDE
-from ..diffusion.targets import BetaTarget, RaisedCosine, SmoothBump
-from ..diffusion.time_rules import graded_time_rule
-from ..loss.objective import DenoisingObjective
+from ..data.archive import read_archive, write_archive
+from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..loss.objective import WEIGHTINGS, DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
-from ..model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
 from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError, DataFileError
-from ..support.validation import FloatArray
+from ..support.random import check_seed
+from ..support.validation import LARGEST, FloatArray, count, one_of, real
 from ..training.gradient_flow import GradientFlow
 from ..training.setup import TrainingProblem
+from .plain_data import EMBEDDINGS, PROCESSES, TARGETS, UNITS, decode, encode
+from .saved_arrays import check_arrays
 
-FORMAT = 1
-_STORABLE = {
-    cls.__name__: cls
-    for cls in (
-        VESDE,
-        VPSDE,
-        SubVPSDE,
-        GaussianMixture,
-        RaisedCosine,
-        BetaTarget,
-        SmoothBump,
-        LogSigmaEmbedding,
-        FourierEmbedding,
-        AffineEmbedding,
-        Units,
-    )
-}
-
-
-def encode(value: Any) -> Any:
-    """Return a JSON form of a law, process, embedding, array, number or name."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.ndarray):
-        return {"array": value.tolist()}
-    name = type(value).__name__
-    if name not in _STORABLE:
-        raise ArgumentError(f"a run with a custom {name} cannot be saved: it is not plain data")
-    return {"class": name, **{f.name: encode(getattr(value, f.name)) for f in fields(value)}}
-
-
-def decode(value: Any) -> Any:
-    """Return what `encode` was given."""
-    if not isinstance(value, dict):
-        return value
-    if "array" in value:
-        return np.array(value["array"], dtype=np.float64)
-    arguments = {name: decode(item) for name, item in value.items() if name != "class"}
-    return _STORABLE[value["class"]](**arguments)
+# 2 has a checksum; files of format 1 are read, with every other check.
+FORMAT = 2
+_WHAT = "a run saved by rfdiff"
+_SETTINGS = {
+    "format", "version", "target", "units", "sde", "embedding", "activation", "preconditioner",
+    "law", "weighting", "rule", "seed", "constant", "error",
+}  # fmt: skip
+# A time rule of more nodes takes minutes to make.
+MOST_TIMES = 20_000
+# Agreement of the stored constant of the loss with that of its settings.
+_CONSTANT_TOLERANCE = 1e-9
 
 
 def save_run(
     path: str | PathLike[str], tau: FloatArray, problem: TrainingProblem, flow: GradientFlow
 ) -> None:
-    """Write a run; the file appears whole or not at all."""
+    """Write a run; the file appears whole or not at all.
+
+    Raises:
+        ArgumentError: a part of the run that is not plain data, or too many time nodes.
+    """
     features, quadratic, objective = problem.features, flow.quadratic, problem.objective
+    _check_times(len(objective.rule))
     settings = {
         "format": FORMAT,
         "version": __version__,
@@ -103,55 +80,122 @@ def save_run(
         "noise": problem.noise,
     }
     kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, settings=np.array(json.dumps(settings)), **kept)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    write_archive(path, {"settings": np.array(json.dumps(settings)), **kept})
 
 
 def load_run(path: str | PathLike[str]) -> tuple[FloatArray, TrainingProblem, GradientFlow]:
-    """Read a run: training times, problem and flow."""
+    """Read a run: training times, problem and flow.
+
+    Raises:
+        DataFileError: naming the file and what is wrong with it.
+        MemoryLimitError: the run does not fit.
+    """
+    arrays, has_checksum = read_archive(path, _WHAT)
+    if "settings" not in arrays:
+        raise DataFileError(f"{path}: not {_WHAT} (it has no settings)")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        settings = json.loads(str(arrays["settings"]))
-    except FileNotFoundError:
-        raise DataFileError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError) as reason:
-        raise DataFileError(f"{path}: not a run saved by rfdiff ({reason})") from None
-    if settings["format"] > FORMAT:
-        raise DataFileError(
-            f"{path}: saved by rfdiff {settings['version']} in the newer format "
-            f"{settings['format']}; this version reads up to {FORMAT}"
+        settings = _read_settings(arrays.pop("settings"), has_checksum)
+        # Numbers of a forged file may overflow; a check of what is then not finite fails.
+        with np.errstate(all="ignore"):
+            kept = check_arrays(arrays)
+            problem = _problem(settings, kept)
+            quadratic = _quadratic(settings, kept, problem)
+    except ArgumentError as reason:
+        raise DataFileError(f"{path}: {reason}") from None
+    spectrum = kept["eigenvalues"], kept["eigenvectors"]
+    return kept["tau"], problem, GradientFlow(quadratic, problem.theta0, spectrum)
+
+
+def _read_settings(stored: NDArray[Any], has_checksum: bool) -> dict[str, Any]:
+    """Return the settings, of a format that is known, with none missing and none unknown."""
+    try:
+        settings = json.loads(str(stored))
+    except (ValueError, RecursionError) as reason:
+        raise ArgumentError(f"the settings must be JSON ({reason})") from None
+    if not isinstance(settings, dict) or "format" not in settings:
+        raise ArgumentError("the settings must say their format")
+    if count("format", settings["format"]) > FORMAT:
+        raise ArgumentError(
+            f"saved by rfdiff {settings.get('version')!s:.20} in the newer format "
+            f"{settings['format']!s:.20}; this version reads up to {FORMAT}"
         )
+    if (settings["format"] > 1) != has_checksum:
+        raise ArgumentError(
+            f"a file of format {settings['format']} must have "
+            + ("no checksum" if has_checksum else "a checksum")
+        )
+    if set(settings) != _SETTINGS:
+        different = sorted(set(settings) ^ _SETTINGS)
+        raise ArgumentError(f"settings are missing or unknown: {', '.join(different)!r:.80}")
+    return settings
+
+
+def _problem(settings: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> TrainingProblem:
+    """Return what was trained on what."""
+    preconditioner, target = settings["preconditioner"], settings["target"]
+    if preconditioner is not None:
+        preconditioner = decode("preconditioner", preconditioner, PROCESSES)
+    if target is not None:
+        target = decode("target", target, TARGETS)
+        if target.dimension != 1:
+            raise ArgumentError(f"target must be one-dimensional, got d = {target.dimension}")
+    units = decode("units", settings["units"], UNITS)
+    if target is None and "data" not in arrays:
+        raise ArgumentError("data are missing, and so is a target")
+    if np.ndim(units.shift) or (target is not None and not units.is_identity):
+        raise ArgumentError(f"units do not fit what was trained on, got {units!s:.80}")
+    sde = decode("sde", settings["sde"], PROCESSES)
     features = RandomFeatures(
         arrays["W"],
         arrays["U"],
-        decode(settings["embedding"]),
+        decode("embedding", settings["embedding"], EMBEDDINGS),
         settings["activation"],
-        decode(settings["preconditioner"]),
+        preconditioner,
         settings["law"],
     )
-    t_min, t_max, n_times = settings["rule"]
-    rule = graded_time_rule(t_min, t_max, n_times)
-    objective = DenoisingObjective(decode(settings["sde"]), rule, settings["weighting"])
-    problem = TrainingProblem(
-        target=decode(settings["target"]),
+    weighting = one_of("weighting", settings["weighting"], WEIGHTINGS)
+    return TrainingProblem(
+        target=target,
         data=arrays.get("data"),
         held_out=arrays.get("held_out"),
-        units=decode(settings["units"]),
-        objective=objective,
+        units=units,
+        objective=DenoisingObjective(sde, _time_rule(settings["rule"], sde.T), weighting),
         features=features,
         noise=arrays.get("noise"),
         theta0=arrays["theta0"],
-        seed=settings["seed"],
+        seed=check_seed("seed", settings["seed"]),
     )
-    quadratic = QuadraticLoss(
-        arrays["gram"], arrays["cross"], settings["constant"], settings["error"]
-    )
-    spectrum = arrays["eigenvalues"], arrays["eigenvectors"]
-    return arrays["tau"], problem, GradientFlow(quadratic, problem.theta0, spectrum)
+
+
+def _time_rule(stored: Any, end: float) -> TimeRule:
+    """Return the time rule of [t_min, t_max, number of nodes], which ends with the process."""
+    if not isinstance(stored, list) or len(stored) != 3:
+        raise ArgumentError(f"rule must be [t_min, t_max, n_times], got {stored!r:.80}")
+    t_min, t_max, n_times = stored
+    _check_times(count("n_times", n_times))
+    if real("t_max", t_max) != end:
+        raise ArgumentError(f"t_max must be T = {end:g} of the process, got {t_max:g}")
+    return graded_time_rule(t_min, t_max, n_times)
+
+
+def _check_times(n_times: int) -> None:
+    """Refuse a time rule that would keep whoever loads the run waiting."""
+    if n_times > MOST_TIMES:
+        raise ArgumentError(f"n_times must be at most {MOST_TIMES} in a file, got {n_times!s:.20}")
+
+
+def _quadratic(
+    settings: Mapping[str, Any], arrays: Mapping[str, FloatArray], problem: TrainingProblem
+) -> QuadraticLoss:
+    """Return the loss that was trained on; its constant must be that of process and times."""
+    constant, error = real("constant", settings["constant"]), real("error", settings["error"])
+    if error < 0.0:
+        raise ArgumentError(f"error must be at least 0, got {error:g}")
+    expected = problem.objective.constant()
+    if problem.noise is not None:
+        expected *= float(np.mean(problem.noise**2))
+    if not abs(constant - expected) <= _CONSTANT_TOLERANCE * min(expected, LARGEST):
+        raise ArgumentError(
+            f"constant must be {expected:.10g} for this process and rule, got {constant:.10g}"
+        )
+    return QuadraticLoss(arrays["gram"], arrays["cross"], constant, error)

@@ -8,7 +8,7 @@ import pytest
 
 import rfdiff
 from rfdiff.data.units import Units
-from rfdiff.runs.persistence import decode, encode
+from rfdiff.runs.plain_data import UNITS, decode, encode
 
 TAU = np.logspace(0, 10, 41)
 SAVED = Path(__file__).parent / "saved"
@@ -36,6 +36,25 @@ def test_load_refuses_what_is_not_a_run(tmp_path):
         rfdiff.load(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-100, 1e100])
+def test_runs_of_any_scale_are_true_to_themselves(scale, tmp_path):
+    """A Gram matrix of zeros, and such whose squares are not floats."""
+    W, U = scale * np.linspace(-1.0, 1.0, 9), -np.ones((9, 2))
+    features = rfdiff.RandomFeatures(W, U, rfdiff.AffineEmbedding())
+    run = rfdiff.train_exact(1.0, n=5, n_times=8, features=features)
+    run.save(tmp_path / "run.npz")
+    again = rfdiff.load(tmp_path / "run.npz")
+    assert again.quadratic.gram.tobytes() == run.quadratic.gram.tobytes()
+    assert again.loss() == run.loss()
+
+
+def test_save_refuses_what_nobody_would_wait_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("rfdiff.runs.persistence.MOST_TIMES", 10)
+    with pytest.raises(rfdiff.ArgumentError, match="n_times must be at most 10 in a file, got 12"):
+        rfdiff.train_exact(1.0, n=5, m=4, n_times=12).save(tmp_path / "run.npz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_save_refuses_callables(tmp_path):
     run = rfdiff.train_exact(1.0, n=5, m=4, weighting=lambda t: t)
     with pytest.raises(rfdiff.ArgumentError, match="cannot be saved"):
@@ -54,7 +73,7 @@ def test_a_run_on_standardised_data_comes_back_in_its_own_units(tmp_path):
 
 def test_units_with_a_shift_for_each_dimension_are_plain_data():
     units = Units([1.0, 2.0, 3.0], 4.0)
-    again = decode(json.loads(json.dumps(encode(units))))
+    again = decode("units", json.loads(json.dumps(encode(units))), UNITS)
     assert np.array_equal(again.shift, units.shift) and again.scale == 4.0
 
 
