@@ -30,6 +30,10 @@ class Quadratic(Protocol):
     def error(self) -> float:
         """Estimated absolute error of the entries of G and C beyond rounding."""
 
+    @property
+    def diagonal(self) -> FloatArray:
+        """The diagonal of G, shape (m,): E λ h_j² of every feature."""
+
     def image(self, theta: ArrayLike) -> FloatArray:
         """Return θG for θ of shape (…, d, m), of the shape of θ."""
 
@@ -72,6 +76,11 @@ class QuadraticLoss:
     cross: FloatArray
     constant: float
     error: float = 0.0
+
+    @property
+    def diagonal(self) -> FloatArray:
+        """The diagonal of G, shape (m,): E λ h_j² of every feature."""
+        return np.asarray(np.diagonal(self.gram))
 
     def __call__(self, theta: ArrayLike) -> FloatArray:
         """Return L(θ) for θ of shape (…, d, m), shape (…)."""
