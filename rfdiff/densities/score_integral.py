@@ -21,6 +21,7 @@ from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, real
 from .panel_comparison import PanelComparison, may_hide_a_peak
+from .theta_error import LogDensityThetaError
 
 # Rounding of θ·ψ: m products whose errors add like a random walk.
 _DOT_ROUNDING = 32.0 * 2.0**-53
@@ -33,6 +34,8 @@ _MOST_HALVINGS = 30
 # and the log mass that no longer counts.
 _PROBES, _GROWTH = 100, 1.5
 _NEGLIGIBLE = -46.0
+# Points over which the error of log p̂ is averaged.
+_POINTS = 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +131,9 @@ class ScoreIntegralDensity:
 
     @property
     def error(self) -> FloatArray:
-        """Absolute error of log p̂, shape (…)."""
-        return self.log_normalizer.error
+        """Absolute error of log p̂, shape (…): the mean of that of θ, and that of log Z."""
+        inside = np.linspace(*self.hull, _POINTS)
+        return self.log_normalizer.error + self._of_theta(inside).mean(-1)
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Return log p̂(x), shape (…) + x.shape; −∞ outside the domain."""
@@ -143,10 +147,13 @@ class ScoreIntegralDensity:
         return out.reshape(self.shape + x.shape)
 
     def log_density_error(self, x: ArrayLike) -> FloatArray:
-        """Return the absolute error of log p̂(x), that of log Z: shape (…) + x.shape."""
-        x_shape = np.shape(x)
-        error = self.error.reshape(self.shape + (1,) * len(x_shape))
-        return np.broadcast_to(error, self.shape + x_shape)
+        """Return the absolute error of log p̂(x), of log Z and of θ: shape (…) + x.shape."""
+        x = np.asarray(x, dtype=np.float64)
+        return self._of_theta(x) + self.log_normalizer.error.reshape(self.shape + (1,) * x.ndim)
+
+    @cached_property
+    def _of_theta(self) -> LogDensityThetaError:
+        return LogDensityThetaError(self.score, self.t, self.hull)
 
     def log_density_slope(self, x: ArrayLike) -> Estimate:
         """Return ∂ₓ log p̂(x), the score itself, in 1/[x]: shape (…) + x.shape."""
@@ -219,4 +226,5 @@ class ScoreIntegralDensity:
         spread = np.concatenate(
             [np.abs(theta[i : i + _BATCH]) @ slack for i in range(0, len(theta), _BATCH)]
         )
-        return Estimate(value, spread.reshape(self.shape) + self.log_normalizer.error)
+        error = spread.reshape(self.shape) + self.log_normalizer.error
+        return Estimate(value, error + self._of_theta.of_mean(law, self.domain))

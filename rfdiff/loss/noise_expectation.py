@@ -43,11 +43,12 @@ def denoising_quadratic(
         memory(
             "the Gram matrix", 8.0 * features.width * (features.width + 10 * len(objective.rule))
         )
-        gram, cross = relu_moments(mixture, objective, features)
-        error = 0.0
-    else:
-        gram, cross, error = smooth_moments(mixture, objective, features)
-    return QuadraticLoss(gram, cross, objective.constant(), error)
+        return QuadraticLoss(*relu_moments(mixture, objective, features), objective.constant())
+    fine, coarse = (
+        QuadraticLoss(*moments, objective.constant())
+        for moments in smooth_moments(mixture, objective, features)
+    )
+    return fine.beside(coarse)
 
 
 def require_one_dimension(features: RandomFeatures, dimension: int) -> None:

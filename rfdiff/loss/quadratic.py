@@ -66,6 +66,8 @@ class QuadraticLoss:
         constant: c₀ = L(0).
         error: estimated absolute error of the entries of `gram` and `cross` beyond rounding:
             zero where they are closed forms, the x-quadrature's estimate where they are not.
+        coarse: the loss by a coarser quadrature in x, where there is one: how the two differ says
+            what the error of G and C does to results.
 
     >>> loss = QuadraticLoss(np.diag([1.0, 4.0]), np.array([[1.0, 2.0]]), 3.0)
     >>> float(loss([[1.0, 0.5]])), loss.gradient([[1.0, 0.5]]).tolist()  # at its minimum
@@ -76,6 +78,7 @@ class QuadraticLoss:
     cross: FloatArray
     constant: float
     error: float = 0.0
+    coarse: "QuadraticLoss | None" = None
 
     @property
     def diagonal(self) -> FloatArray:
@@ -111,6 +114,11 @@ class QuadraticLoss:
         slope = self.image(theta + other) - 2.0 * self.cross
         return np.einsum("...dm,...dm->...", theta - other, slope)
 
+    def beside(self, coarse: "QuadraticLoss") -> "QuadraticLoss":
+        """Return this loss with the same by a coarser quadrature beside it, and its error."""
+        gaps = (np.abs(self.gram - coarse.gram).max(), np.abs(self.cross - coarse.cross).max())
+        return replace(self, coarse=coarse, error=float(max(gaps)))
+
     def with_constant(self, constant: float) -> "QuadraticLoss":
         """Return the same G and C with another constant, as that of the score-matching loss."""
         return replace(self, constant=constant)
@@ -118,9 +126,9 @@ class QuadraticLoss:
     def of_first_features(self, m: int) -> "QuadraticLoss":
         """Return the loss of a model of the first m of the M features: h = φ/√m, not φ/√M."""
         share = len(self.gram) / m
-        return QuadraticLoss(
-            share * self.gram[:m, :m], np.sqrt(share) * self.cross[:, :m], self.constant, self.error
-        )
+        coarse = None if self.coarse is None else self.coarse.of_first_features(m)
+        gram, cross = share * self.gram[:m, :m], np.sqrt(share) * self.cross[:, :m]
+        return replace(self, gram=gram, cross=cross, coarse=coarse)
 
     def completed_square(self) -> CompletedSquare:
         """Return the loss as ‖θF − v‖² + least, G = FFᵀ, which keeps digits where θ is large."""

@@ -14,6 +14,7 @@ from ..diffusion.targets import Target
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, real
 from .features import RandomFeatures
+from .theta_error import ThetaError
 from .x_integral import x_integral
 
 # Feature values held at once: 64 MB.
@@ -80,6 +81,7 @@ class RandomFeatureScore:
 
     features: RandomFeatures
     theta: FloatArray
+    theta_error: ThetaError | None = None
 
     def __post_init__(self) -> None:
         theta = finite_array("theta", self.theta)

@@ -20,6 +20,7 @@ from ..sampling.sampler import sample
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, between, finite_array, one_of, training_times
 from ..training.gradient_flow import GradientFlow
+from ..training.rounding import FlowRounding, FlowRoundingAt
 from ..training.setup import TrainingProblem
 from .defaults import default_domain, default_time
 
@@ -219,7 +220,13 @@ class TrainedState:
 
     def _training_score(self, tau: ArrayLike | None) -> RandomFeatureScore:
         """Return the score in units of training, where the process runs."""
-        return RandomFeatureScore(self.features, self.theta(tau))
+        tau = self._times(tau)
+        error = FlowRoundingAt(self._rounding, tau.ravel())
+        return RandomFeatureScore(self.features, self.theta(tau), error)
+
+    @cached_property
+    def _rounding(self) -> FlowRounding:
+        return FlowRounding(self.flow)
 
     def _times(self, tau: ArrayLike | None) -> FloatArray:
         return self.tau if tau is None else training_times("tau", tau)

@@ -1,11 +1,12 @@
-"""What rounding of G, C and the spectrum does to a result of training, to first order in it.
+"""What rounding and quadrature errors of G and C, and of the spectrum, do to results of training.
 
 A result with gradient u(τ) in θ changes by u·δθ(τ). With a flow θ(τ)V = c f(Λ) + a₀ g(Λ),
 f(λ) = 2τφ₁(−2λτ), g(λ) = e^{−2λτ}, and perturbations E of G in its eigenbasis and e of C,
     u·δθ = Σ_ij u_i (f[λ_i, λ_j] c_j + g[λ_i, λ_j] a₀_j) E_ij + Σ_i u_i f(λ_i) e_i,
 with divided differences f[λ_i, λ_j] (Daleckii and Krein). Rounding is taken as independent: entries
 of G err by ε√(G_ii G_jj), its computed eigenpairs belong to a matrix that errs by ε λ_max an entry,
-C by ε|C_j|. That gives a variance, not a bound: deviations are standard deviations.
+C by ε|C_j|. That gives a variance: an error is three standard deviations. Where G and C come by
+quadrature, their differences from a coarser rule stand for E and e, signs and all.
 
 f[λ_i, λ_j] changes slowly with ln λ, so the eigenvalues are gathered in bins of equal ratio: a
 deviation costs one product u·V and a sum over pairs of bins.
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..model.theta_error import Gradient
 from ..numerics.special import phi1
 from ..support.validation import FloatArray
 from .gradient_flow import GradientFlow
@@ -28,13 +31,21 @@ _A_DECADE, _DECADES = 8, 24
 _OF_EIGH = 1.0 / 3.0
 # Differences of f below this share of f are left to its slopes.
 _CANCELLED = 1e-6
+# Standard deviations that an error covers.
+_DEVIATIONS = 3.0
+# Training times asked a decade, and the decade beyond which τ counts as 0 or ∞.
+_ASKED_A_DECADE, _FAR = 4.0, 330.0
 # Arguments of φ₁′ below which its series is used.
 _SMALL = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
-class ThetaRounding:
-    """The rounding of θ(τ) along a flow, as it shows in results."""
+class FlowRounding:
+    """The error of θ(τ) along a flow, to first order.
+
+    Args:
+        flow: the gradient flow of a quadratic.
+    """
 
     flow: GradientFlow
 
@@ -60,6 +71,39 @@ class ThetaRounding:
                 # The same E acts on all outputs: their deviations add.
                 out[..., k] += np.sqrt(2.0 * pairs + of_cross)
         return out
+
+    def of_quadrature(self, tau: FloatArray, gradient: FloatArray) -> FloatArray:
+        """Return what the coarser rule of G and C, where there is one, changes of results, (…, k).
+
+        Args:
+            tau: as in `deviation`.
+            gradient: as in `deviation`.
+        """
+        u = self.flow.in_modes(gradient)
+        out = np.zeros(u.shape[:-2])
+        if self._quadrature is None:
+            return out
+        modes = self.flow.modes
+        of_gram, of_cross = self._quadrature
+        for k, time in enumerate(tau):
+            f_pairs, g_pairs, f = self._divided(float(time), modes.eigenvalues)
+            change = modes.drive @ (f_pairs * of_gram) + f * of_cross
+            if modes.start.any():
+                change = change + modes.start @ (g_pairs * of_gram)
+            terms = u[..., k, :, :] * change
+            # A sum that passes through zero knows nothing: what its terms are stands beside it.
+            spread = np.sqrt(np.square(terms).sum((-2, -1)))
+            out[..., k] = np.abs(terms.sum((-2, -1))) + spread
+        return out
+
+    @cached_property
+    def _quadrature(self) -> tuple[FloatArray, FloatArray] | None:
+        """Return E and e between the rule of G and C and the coarser one, in the eigenbasis."""
+        fine, vectors = self.flow.quadratic, self.flow.eigenvectors
+        if fine.coarse is None:
+            return None
+        of_gram, of_cross = fine.gram - fine.coarse.gram, fine.cross - fine.coarse.cross
+        return vectors.T @ of_gram @ vectors, of_cross @ vectors
 
     def _spread(self, square: FloatArray, driven: FloatArray, pairs: FloatArray) -> FloatArray:
         """Return Σ_ij u_i² f[λ_i, λ_j]² c_j² var E_ij, (…)."""
@@ -107,21 +151,25 @@ class ThetaRounding:
 
     def _pairs(self, tau: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return f[λ_a, λ_b] and g[λ_a, λ_b] of pairs of bins, and f of every mode."""
-        modes, bins = self.flow.modes, self._bins
+        f_pairs, g_pairs, _ = self._divided(tau, self._bins)
+        return f_pairs, g_pairs, self._functions(tau, self.flow.eigenvalues)[0]
+
+    def _divided(
+        self, tau: float, eigenvalues: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return f[λ_i, λ_j], g[λ_i, λ_j] and f(λ_i) of some eigenvalues."""
+        f, f_slope, g, g_slope = self._functions(tau, eigenvalues)
+        return _divided(eigenvalues, f, f_slope), _divided(eigenvalues, g, g_slope), f
+
+    def _functions(self, tau: float, eigenvalues: FloatArray) -> tuple[FloatArray, ...]:
+        """Return f, f′, g and g′ at eigenvalues; at τ = ∞ null modes keep f = 0 and g = 1."""
         if np.isinf(tau):
-            learned = bins > modes.rank_tolerance
-            inverse = np.divide(1.0, bins, out=np.zeros_like(bins), where=learned)
-            f_slope, g_slope = -np.square(inverse), np.zeros_like(bins)
-            f, g = inverse, np.where(learned, 0.0, 1.0)
-            every = np.divide(
-                1.0, modes.eigenvalues, out=np.zeros_like(modes.eigenvalues), where=modes.learned
-            )
-        else:
-            z = -2.0 * bins * tau
-            f, g = 2.0 * tau * phi1(z), np.exp(z)
-            f_slope, g_slope = -4.0 * tau * tau * _phi1_slope(z), -2.0 * tau * g
-            every = 2.0 * tau * phi1(-2.0 * modes.eigenvalues * tau)
-        return _divided(bins, f, f_slope), _divided(bins, g, g_slope), every
+            learned = eigenvalues > self.flow.modes.rank_tolerance
+            f = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=learned)
+            return f, -np.square(f), np.where(learned, 0.0, 1.0), np.zeros_like(f)
+        z = -2.0 * eigenvalues * tau
+        g = np.exp(z)
+        return 2.0 * tau * phi1(z), -4.0 * tau * tau * _phi1_slope(z), g, -2.0 * tau * g
 
 
 def _phi1_slope(z: FloatArray) -> FloatArray:
@@ -139,3 +187,43 @@ def _divided(x: FloatArray, f: FloatArray, slope: FloatArray) -> FloatArray:
     mean = 0.5 * (slope[:, None] + slope)
     cancelled = np.abs(change) <= _CANCELLED * np.maximum(np.abs(f[:, None]), np.abs(f))
     return np.where(cancelled, mean, change / np.where(gap == 0.0, 1.0, gap))
+
+
+@dataclass(frozen=True, eq=False)
+class FlowRoundingAt:
+    """The error of θ at given training times: a `ThetaError`.
+
+    Gradients are asked for at some training times a decade, next to which errors change little;
+    between two of them the larger error counts.
+
+    Args:
+        rounding: the error along the flow.
+        tau: training times (n_τ,).
+    """
+
+    rounding: FlowRounding
+    tau: FloatArray
+
+    def of(self, gradient: Gradient) -> FloatArray:
+        """Return the error of results by their gradients in θ, shape (…, n_τ)."""
+        chosen, low, high = self._chosen
+        tau, u = self.tau[chosen], gradient(chosen)
+        error = _DEVIATIONS * self.rounding.deviation(tau, u) + self.rounding.of_quadrature(tau, u)
+        return np.maximum(error[..., low], error[..., high])
+
+    @cached_property
+    def _chosen(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Return the training times asked, and for every one the asked ones around it."""
+        with np.errstate(divide="ignore"):
+            level = np.clip(np.log10(self.tau), -_FAR, _FAR)
+        order = np.argsort(level, kind="stable")
+        ascending = level[order]
+        step = np.floor(_ASKED_A_DECADE * ascending)
+        kept = np.diff(step, prepend=-np.inf) > 0
+        kept[-1] = True
+        chosen = np.flatnonzero(kept)
+        position = np.empty(len(order), dtype=np.intp)
+        position[order] = np.arange(len(order))
+        high = np.searchsorted(chosen, position)
+        low = np.maximum(np.searchsorted(chosen, position, side="right") - 1, 0)
+        return order[chosen], low, high
