@@ -33,18 +33,6 @@ class Estimate:
         object.__setattr__(self, "error", error)
         object.__setattr__(self, "error_covers", error_covers)
 
-    def with_change_to(self, finer: "Estimate", error_covers: str) -> "Estimate":
-        """Return this estimate with what a finer one changes added to its error.
-
-        >>> Estimate(1.0, 0.25).with_change_to(Estimate(1.25), "quadrature and grid")
-        1 ± 0.5
-        """
-        with np.errstate(invalid="ignore"):
-            change = np.abs(self.value - finer.value)
-        # Equal infinities agree.
-        change = np.where(self.value == finer.value, 0.0, change)
-        return Estimate(self.value, self.error + change, error_covers)
-
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the value."""
