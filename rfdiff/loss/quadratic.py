@@ -31,6 +31,10 @@ class Quadratic(Protocol):
         """Estimated absolute error of the entries of G and C beyond rounding."""
 
     @property
+    def coarse(self) -> "Self | None":
+        """The loss by a coarser quadrature in x, where there is one."""
+
+    @property
     def diagonal(self) -> FloatArray:
         """The diagonal of G, shape (m,): E λ h_j² of every feature."""
 

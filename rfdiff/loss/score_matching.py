@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.targets import CompactTarget, Target
 from ..model.features import RandomFeatures
+from ..model.theta_error import ThetaError
 from ..numerics.quadrature import integrate_panels
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -110,19 +111,45 @@ class ScoreMatching:
         )
         return cls(fine, coarse, float(norms[0].error))
 
-    def __call__(self, theta: ArrayLike) -> Estimate:
-        """Return L̃(θ) for θ of shape (…, d, m), shape (…)."""
+    def __call__(self, theta: ArrayLike, theta_error: ThetaError | None = None) -> Estimate:
+        """Return L̃(θ) for θ of shape (…, d, m), shape (…).
+
+        Args:
+            theta: θ.
+            theta_error: what θ itself errs by; exact if None.
+        """
         theta = np.asarray(theta, dtype=np.float64)
         value = self._square(theta)
         error = np.abs(value - self.coarse(theta)) + self.constant_error
+        error = error + self._of_theta(theta, theta_error)
         return Estimate(value, error + self._rounding(theta) + _ROUNDING * self.fine.constant)
 
-    def difference(self, theta: ArrayLike, other: ArrayLike) -> Estimate:
-        """Return L̃(θ) − L̃(θ'), shape (…): the constant and its error drop out."""
+    def difference(
+        self,
+        theta: ArrayLike,
+        other: ArrayLike,
+        errors: tuple[ThetaError | None, ThetaError | None] = (None, None),
+    ) -> Estimate:
+        """Return L̃(θ) − L̃(θ'), shape (…): the constant and its error drop out.
+
+        Args:
+            theta: θ, shape (…, d, m).
+            other: θ', of that shape.
+            errors: what θ and θ' err by; exact where None.
+        """
         theta, other = np.asarray(theta, np.float64), np.asarray(other, np.float64)
         value = self._square.difference(theta, other)
         error = np.abs(value - self.coarse.difference(theta, other))
+        for each, its_error in zip((theta, other), errors, strict=True):
+            error = error + self._of_theta(each, its_error)
         return Estimate(value, error + self._rounding(theta))
+
+    def _of_theta(self, theta: FloatArray, theta_error: ThetaError | None) -> FloatArray:
+        """Return what the error of θ makes of L̃(θ), shape (…)."""
+        if theta_error is None:
+            return np.zeros(theta.shape[:-2])
+        flat = theta.reshape(-1, *theta.shape[-2:])
+        return theta_error.of(lambda k: self.fine.gradient(flat[k])).reshape(theta.shape[:-2])
 
     @cached_property
     def _square(self) -> CompletedSquare:

@@ -18,6 +18,7 @@ from ..sampling.path_noise import PathNoise
 from ..sampling.reversal import Reversal
 from ..sampling.sampler import sample
 from ..support.errors import ArgumentError
+from ..support.estimate import Estimate
 from ..support.validation import FloatArray, between, finite_array, one_of, training_times
 from ..training.gradient_flow import GradientFlow
 from ..training.rounding import FlowRounding, FlowRoundingAt
@@ -117,8 +118,11 @@ class TrainedState:
         """Return θ(τ) = A/√m, shape τ.shape + (1, m), in units of training."""
         return self.flow.theta(self._times(tau))
 
-    def loss(self, kind: Loss = "train", tau: ArrayLike | None = None) -> FloatArray:
+    def loss(self, kind: Loss = "train", tau: ArrayLike | None = None) -> Estimate:
         """Return a denoising loss along training, shape τ.shape, in units of training.
+
+        It is exact for its time rule; the error is that of rounding, and of the quadrature in x
+        of smooth activations.
 
         Args:
             kind: "train", the loss trained on; "population", under the target; "test", under
@@ -131,13 +135,16 @@ class TrainedState:
 
         >>> import rfdiff
         >>> run = rfdiff.train_exact(tau=1e5, n=50, m=32)
-        >>> bool(run.loss("train") < run.loss("population"))
+        >>> bool(run.loss("train").value < run.loss("population").value)
         True
         """
         tau = self._times(tau)
         if one_of("kind", kind, ("train", "population", "test")) == "train":
-            return self.flow.loss(tau)
-        return self.flow.loss(tau, self._population if kind == "population" else self._test)
+            quadratic = self.quadratic
+        else:
+            quadratic = self._population if kind == "population" else self._test
+        error = self._theta_error(tau).of_loss(quadratic).reshape(tau.shape)
+        return Estimate(self.flow.loss(tau, quadratic), error, "rounding and quadrature")
 
     def learned_score(self, tau: ArrayLike | None = None) -> Score:
         """Return the score at training times: of points in the data's units, in 1/[x]."""
@@ -221,8 +228,10 @@ class TrainedState:
     def _training_score(self, tau: ArrayLike | None) -> RandomFeatureScore:
         """Return the score in units of training, where the process runs."""
         tau = self._times(tau)
-        error = FlowRoundingAt(self._rounding, tau.ravel())
-        return RandomFeatureScore(self.features, self.theta(tau), error)
+        return RandomFeatureScore(self.features, self.theta(tau), self._theta_error(tau))
+
+    def _theta_error(self, tau: FloatArray) -> FlowRoundingAt:
+        return FlowRoundingAt(self._rounding, tau.ravel())
 
     @cached_property
     def _rounding(self) -> FlowRounding:

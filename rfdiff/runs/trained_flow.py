@@ -109,7 +109,7 @@ class TrainedFlow(TrainedDensities):
         """
         t = self._evaluation_time(t)
         law = require_density(self.target, float(self.sde.std(t)))
-        return kl_bound(self.theta(tau), law, self.sde, self.features, t=t, n_times=n_times)
+        return kl_bound(self._training_score(tau), law, self.sde, t=t, n_times=n_times)
 
     def decomposition(
         self,
@@ -149,9 +149,8 @@ class TrainedFlow(TrainedDensities):
         tau = self._times(tau)
         terms = decompose(
             tau,
-            self.theta(tau),
+            self._training_score(tau),
             law=law,
-            features=self.features,
             training=self.problem.objective,
             measured=bound_objective(self.sde, t, n_times),
             wide=wide,
@@ -181,7 +180,7 @@ class _Curve:
 
 
 def _loss_curve(kind: Loss) -> _Curve:
-    return _Curve(lambda run, tau: Estimate(run.loss(kind, tau)), f"{kind} loss")
+    return _Curve(lambda run, tau: run.loss(kind, tau), f"{kind} loss")
 
 
 _DENSITY_CHOICES = ("method", "t", "domain", "certify")

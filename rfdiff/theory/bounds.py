@@ -8,14 +8,13 @@ is said of the score-integral and probability-flow densities, whose KL may rise 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Reference
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import ScoreMatching, require_density
-from ..model.features import RandomFeatures
+from ..model.score import RandomFeatureScore
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import count, positive
@@ -44,21 +43,19 @@ class Bound:
 
 
 def kl_bound(
-    theta: ArrayLike,
+    score: RandomFeatureScore,
     law: Target,
     sde: ForwardSDE,
-    features: RandomFeatures,
     *,
     t: float = 0.065,
     n_times: int = 64,
 ) -> Bound:
-    """Return the bound on the reverse-SDE KL at time t for θ of shape (…, d, m).
+    """Return the bound on the reverse-SDE KL at time t, shape (…) of the score.
 
     Args:
-        theta: output weights, training times leading.
+        score: a learned score, training times leading.
         law: target p₀; one-dimensional, with marginals that have densities.
         sde: forward process, whose prior is π.
-        features: the frozen features.
         t: evaluation time in (0, T).
         n_times: nodes of the time rule on [t, T]; the error compares half as many.
 
@@ -67,11 +64,12 @@ def kl_bound(
 
     >>> import rfdiff
     >>> run = rfdiff.train_exact(tau=[1e2, 1e6], n=100, m=64)
-    >>> bound = kl_bound(run.theta(), run.target, run.sde, run.features)
+    >>> bound = kl_bound(run.learned_score(), run.target, run.sde)
     >>> bool(bound.total.value[1] < bound.total.value[0])
     True
     """
-    mismatch = ScoreMatching.assemble(law, bound_objective(sde, t, n_times), features)(theta)
+    loss = ScoreMatching.assemble(law, bound_objective(sde, t, n_times), score.features)
+    mismatch = loss(score.theta, score.theta_error)
     half_length = 0.5 * (sde.T - t)
     integral = Estimate(half_length * mismatch.value, half_length * mismatch.error)
     return Bound(integral, prior_divergence(law, sde), float(t))

@@ -17,12 +17,14 @@ from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import ScoreMatching
 from ..model.features import RandomFeatures
+from ..model.score import RandomFeatureScore
 from ..numerics.halvings import Halvings
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, finite_array, multiple, training_times
 from ..training.gradient_flow import GradientFlow
 from ..training.infinite_width_features import WideFlow, infinite_width_by_features
+from ..training.rounding import FlowRounding, FlowRoundingAt
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +153,9 @@ class InfiniteWidthLoss:
 
 def decompose(
     tau: ArrayLike,
-    theta: FloatArray,
+    score: RandomFeatureScore,
     *,
     law: Target,
-    features: RandomFeatures,
     training: DenoisingObjective,
     measured: DenoisingObjective,
     wide: int = 1536,
@@ -164,9 +165,8 @@ def decompose(
 
     Args:
         tau: training times (…).
-        theta: θ̂_n(τ) of the empirical flow from θ₀ = 0, shape (…, 1, m).
+        score: that of θ̂_n(τ) of the empirical flow from θ₀ = 0, with features of a named law.
         law: the population.
-        features: frozen features, drawn from a named law.
         training: the objective trained on.
         measured: that of L̃; with `bounds.bound_objective(sde, t)`, (T − t)/2 · L̃ is the bound's
             integral.
@@ -177,20 +177,21 @@ def decompose(
         ArgumentError: features without a law have no limit; a bad law or width.
     """
     tau, wide = training_times("tau", tau), multiple("wide", wide, 4)
+    features = score.features
     if limit is None:
         limit = InfiniteWidthLoss.build(
             law, features, training=training, measured=measured, wide=wide
         )
     measure = ScoreMatching.assemble(law, measured, features)
     flow = GradientFlow(denoising_quadratic(law, training, features))
-    population = flow.theta(tau)
-    of_population, infinite = measure(population), limit(tau)
+    population, error = flow.theta(tau), FlowRoundingAt(FlowRounding(flow), tau.ravel())
+    of_population, infinite = measure(population, error), limit(tau)
     return Decomposition(
         tau,
-        measure(theta),
-        measure.difference(theta, population),
+        measure(score.theta, score.theta_error),
+        measure.difference(score.theta, population, (score.theta_error, error)),
         infinite,
         Estimate(of_population.value - infinite.value, of_population.error + infinite.error),
-        measure(flow.theta(np.inf)),
+        measure(flow.theta(np.inf), FlowRoundingAt(error.rounding, np.array([np.inf]))),
         limit(np.inf),
     )

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..loss.quadratic import Quadratic
 from ..model.theta_error import Gradient
 from ..numerics.special import phi1
 from ..support.validation import FloatArray
@@ -227,3 +228,26 @@ class FlowRoundingAt:
         high = np.searchsorted(chosen, position)
         low = np.maximum(np.searchsorted(chosen, position, side="right") - 1, 0)
         return order[chosen], low, high
+
+    def of_loss(self, quadratic: Quadratic) -> FloatArray:
+        """Return the error of L(θ(τ)) of a quadratic: that of θ, and that of its own G, C and sum.
+
+        Args:
+            quadratic: the loss, of the flow or another, in any form.
+        """
+        flow = self.rounding.flow
+        size = _EPSILON * (_OF_EIGH * float(flow.eigenvalues[-1]) + quadratic.diagonal)
+
+        def own(theta: FloatArray) -> FloatArray:
+            """Return what L(θ) errs by at a given θ."""
+            error = np.abs(theta) @ (_EPSILON * np.abs(quadratic.cross).sum(0))
+            error = (np.square(theta) @ size + 2.0 * error).sum(-1)
+            error = _DEVIATIONS * error + _EPSILON * abs(quadratic.constant)
+            if quadratic.coarse is not None:
+                error += np.abs(quadratic.coarse(theta) - quadratic(theta))
+            return error
+
+        chosen, low, high = self._chosen
+        at_chosen = own(flow.theta(self.tau[chosen]))
+        of_theta = self.of(lambda k: quadratic.gradient(flow.theta(self.tau[k])))
+        return of_theta + np.maximum(at_chosen[low], at_chosen[high])

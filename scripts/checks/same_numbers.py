@@ -105,7 +105,7 @@ def known(run: rfdiff.TrainedFlow) -> Quantities:
     return {
         "data": np.empty(0) if run.data is None else run.data,
         "theta": run.theta(),
-        "loss": {kind: run.loss(kind) for kind in losses},
+        "loss": {kind: np.asarray(run.loss(kind)) for kind in losses},
         "kl": run.kl(),
         "kl_of_marginal": run.kl(against="pt", t=0.3, domain=(-12.0, 12.0)),
         "score": run.score(X, 0.1),
@@ -122,7 +122,7 @@ def unknown(run: rfdiff.TrainedFlow, x: Array) -> Quantities:
     return {
         "data": run.data,
         "theta": run.theta(),
-        "loss": {kind: run.loss(kind) for kind in ("train", "test")[: 1 + held_out]},
+        "loss": {kind: np.asarray(run.loss(kind)) for kind in ("train", "test")[: 1 + held_out]},
         "nll": {on: run.nll(on=on) for on in ("train", "test")[: 1 + held_out]},
         "score": run.score(x, 0.1),
         "density": run.density(x),
@@ -177,7 +177,7 @@ def ve() -> Quantities:
 def ve_defaults() -> Quantities:
     run = rfdiff.train_exact(n=200, m=128)
     best = attributes(run.early_stopping(), "tau value at")
-    return {"tau": run.tau, "train": run.loss(), "kl": run.kl(), "early_stopping": best}
+    return {"tau": run.tau, "train": np.asarray(run.loss()), "kl": run.kl(), "early_stopping": best}
 
 
 def processes() -> Quantities:
@@ -291,7 +291,7 @@ def shapes_of_tau() -> Quantities:
 
 def refined() -> Quantities:
     run = train().refined
-    return {**known(run), "again": run.refined.loss("population")}
+    return {**known(run), "again": np.asarray(run.refined.loss("population"))}
 
 
 def save_and_load() -> Quantities:
@@ -333,7 +333,7 @@ def data_of_known_law() -> Quantities:
     data = law.sample(80, np.random.default_rng(1))
     run = rfdiff.train_exact(TAU, data=data, target=law, m=48, held_out=0.25)
     likelihoods = {on: run.nll(on=on) for on in ("train", "test")}
-    return {**known(run), "nll": likelihoods, "test": run.loss("test")}
+    return {**known(run), "nll": likelihoods, "test": np.asarray(run.loss("test"))}
 
 
 def likelihoods() -> Quantities:

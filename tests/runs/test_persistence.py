@@ -20,7 +20,7 @@ def test_save_and_load_give_the_same_run(tmp_path):
     run.save(path)
     again = rfdiff.load(path)
     assert again.kl().value.tobytes() == run.kl().value.tobytes()
-    assert again.loss("population").tobytes() == run.loss("population").tobytes()
+    assert again.loss("population").value.tobytes() == run.loss("population").value.tobytes()
     assert repr(again) == repr(run)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -48,7 +48,8 @@ def _arrays(
     results: TrainResults, x: FloatArray, tau: FloatArray, density: FloatArray
 ) -> dict[str, Any]:
     arrays = {"tau": results.tau, "x": x, "density_tau": tau, "density": density}
-    arrays |= {f"{kind}_loss": curve for kind, curve in results.losses.items()}
+    for kind, curve in results.losses.items():
+        arrays |= {f"{kind}_loss": curve.value, f"{kind}_loss_error": curve.error}
     if results.kl is not None:
         arrays |= {"kl": results.kl.value, "kl_error": results.kl.error}
     for on, curve in results.nll.items():
@@ -83,19 +84,20 @@ def _draw_nll(path: Path, results: TrainResults) -> None:
 
 
 def _draw_losses(path: Path, results: TrainResults) -> None:
-    others = [kind for kind in results.losses if kind != "train"]
+    losses = {kind: curve.value for kind, curve in results.losses.items()}
+    others = [kind for kind in losses if kind != "train"]
     figure, axes = new_figure(1, 2 if others else 1)
     plot_losses(
         axes[0],
         results.tau,
-        results.losses["train"],
-        population=results.losses.get("population"),
-        held_out=results.losses.get("test"),
+        losses["train"],
+        population=losses.get("population"),
+        held_out=losses.get("test"),
         best=_best(results, f"{others[-1]} loss") if others else None,
     )
     if others:
         name = {"population": "population", "test": "held out"}[others[0]]
-        train, other = results.losses["train"], results.losses[others[0]]
+        train, other = losses["train"], losses[others[0]]
         plot_gap(axes[1], results.tau, train, other, label=name)
     save_figure(figure, path)
 

@@ -36,7 +36,7 @@ class TrainResults:
     run: TrainedFlow
     density: dict[str, Any]
     tau: FloatArray
-    losses: dict[str, FloatArray]
+    losses: dict[str, Estimate]
     kl: Estimate | None
     nll: dict[str, Estimate]
     best: dict[str, EarlyStopping]
@@ -49,7 +49,12 @@ class TrainResults:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary of arrays and numbers."""
-        result: dict[str, Any] = {"settings": settings(self), "tau": self.tau, "loss": self.losses}
+        result: dict[str, Any] = {
+            "settings": settings(self),
+            "tau": self.tau,
+            "loss": {kind: curve.value for kind, curve in self.losses.items()},
+            "loss_error": {kind: curve.error for kind, curve in self.losses.items()},
+        }
         if self.kl is not None:
             result["kl"] = {"value": self.kl.value, "error": self.kl.error}
         if self.nll:
@@ -68,10 +73,11 @@ class TrainResults:
         """Return the settings, a table of about ten rows and the best training time."""
         shown = spread(len(self.tau), _SHOWN)
         columns = [("tau", ".2e", self.tau[shown])]
-        columns += [(f"{kind} loss", ".6g", curve[shown]) for kind, curve in self.losses.items()]
+        losses = {kind: curve.value for kind, curve in self.losses.items()}
+        columns += [(f"{kind} loss", ".6g", curve[shown]) for kind, curve in losses.items()]
         others = [kind for kind in self.losses if kind != "train"]
         if others:
-            gap = self.losses[others[0]] - self.losses["train"]
+            gap = losses[others[0]] - losses["train"]
             columns.append(("gap", ".2e", gap[shown]))
         curves = {} if self.kl is None else {"KL": self.kl}
         curves |= {f"{on} NLL": curve for on, curve in self.nll.items()}

@@ -55,7 +55,7 @@ def _kl(method: Any) -> Callable[[Measurement, FloatArray], Estimate]:
 
 
 def _train_loss(taken: Measurement, tau: FloatArray) -> Estimate:
-    return Estimate(taken.run.loss("train", tau))
+    return taken.run.loss("train", tau)
 
 
 def _population_loss(taken: Measurement, tau: FloatArray) -> Estimate:
