@@ -121,4 +121,4 @@ class TestBadInput:
         run = rfdiff.train_exact(1.0, n=10, m=8)
         law = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
         with pytest.raises(ArgumentError, match="one-dimensional, got d = 2"):
-            kl_bound(run.theta(), law, run.sde, run.features)
+            kl_bound(run.learned_score(), law, run.sde)
