@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +13,16 @@ from ..diffusion.mixtures import GaussianMixture, point_masses
 from ..diffusion.sde import ForwardSDE
 from ..diffusion.time_grids import reverse_time
 from ..model.score import RandomFeatureScore, Score
+from ..numerics.quadrature import composite_gauss_legendre
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, positive
+from .theta_error import LogDensityThetaError
 
 # A domain that holds less than this of a learned density misses it.
 _MINIMUM_MASS = 0.01
+# Gauss–Legendre order for means of errors.
+_ORDER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,8 @@ class TransportedDensity(ABC):
     prior: GaussianMixture | None = None
     domain: Domain = (-np.inf, np.inf)
     tolerance: float = 1e-3
+    # What the error of θ makes of log p̂; None for scores that are exact.
+    _of_theta: LogDensityThetaError | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         d, prior = self.score.dimension, self.prior
@@ -54,8 +60,12 @@ class TransportedDensity(ABC):
 
     @classmethod
     def of_score(cls, score: RandomFeatureScore, sde: ForwardSDE, t: float, domain: Domain) -> Self:
-        """Return the density for the process's own prior."""
-        return cls(score, sde, t, domain=domain)
+        """Return the density for the process's own prior, which knows what θ errs by."""
+        density = cls(score, sde, t, domain=domain)
+        if score.theta_error is not None:
+            inside = density.domain if density._bounded else density.hull
+            object.__setattr__(density, "_of_theta", LogDensityThetaError(score, t, inside))
+        return density
 
     def on(self, domain: Domain | float) -> Self:
         """Return the same law compared on another domain: nothing is solved again."""
@@ -117,10 +127,31 @@ class TransportedDensity(ABC):
         self._need_line("mean_log_density")
         points = point_masses(law)
         if points is None:
-            return self._mean_under(Reference(law, self.domain))
+            mean = self._mean_under(Reference(law, self.domain))
+            if self._of_theta is None:
+                return mean
+            return Estimate(
+                mean.value, mean.error + self._of_theta.of_mean(law, self._of_theta.hull)
+            )
         x, weights = points
         value, error = self.log_density(x), self.log_density_error(x)
         return Estimate((value * weights).sum(-1), (error * weights).sum(-1))
+
+    def theta_error_under(self, reference: Reference) -> FloatArray:
+        """Return E_p of the error of log p̂ that the error of θ makes, shape (…)."""
+        x, weights = composite_gauss_legendre(_ORDER, reference.edges)
+        return (self._theta_error_at(x) * np.exp(reference.log_density(x)) * weights).sum(-1)
+
+    def _theta_error_at(self, x: FloatArray) -> FloatArray:
+        """Return what the error of θ makes of log p̂(x), shape (…) + x.shape."""
+        if self._of_theta is None:
+            return np.zeros(self.shape + x.shape)
+        return self._of_theta(x)
+
+    @property
+    @abstractmethod
+    def hull(self) -> Domain:
+        """An interval that holds all of the mass at every training time."""
 
     @abstractmethod
     def _check_domain(self) -> None:

@@ -123,9 +123,9 @@ def measure(
     if run.target is not None:
         choices = density | ({} if against is None else {"against": against})
         kl = run.kl(tau, certify=certify, **choices)
-        best["kl"] = run.early_stopping("kl", **choices)
+        best["kl"] = run.early_stopping("kl", certify=certify, **choices)
     if held_out is not None:
-        best["nll"] = run.early_stopping("nll", **density)
+        best["nll"] = run.early_stopping("nll", certify=certify, **density)
     if len(kinds) > 1:
         best[f"{kinds[-1]} loss"] = run.early_stopping(kinds[-1])
     return TrainResults(

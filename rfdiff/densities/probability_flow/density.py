@@ -148,7 +148,8 @@ class ProbabilityFlowDensity(TransportedDensity):
         k, points, shape = self._points(x)
         steps = self._transport.steps[k]
         fine, coarse = (self._transport.log_density(k, points, n) for n in (steps, steps // 2))
-        return (max(1.0, self._transport.share) * np.abs(fine - coarse)).reshape(shape)
+        error = (max(1.0, self._transport.share) * np.abs(fine - coarse)).reshape(shape)
+        return error if self.score.dimension > 1 else error + self._theta_error_at(np.asarray(x))
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Return P̂(X ≤ x) = Π(X(x)), shape (…) + x.shape: the map keeps order on the line."""

@@ -81,6 +81,9 @@ class TransportedLaw(LearnedDensity, Protocol):
     def start_law(self) -> GaussianMixture:
         """The law at T."""
 
+    def theta_error_under(self, reference: Reference) -> FloatArray:
+        """Return E_p of the error of log p̂ that the error of θ makes, shape (…)."""
+
     def integral(
         self, name: str, quantity: Quantity, node: Node, panels: FloatArray, *,
         back: bool = False, unit: float = 1.0,
@@ -130,7 +133,8 @@ class IntervalComparison:
         def quantity(intervals: Intervals) -> Part:
             return part(self._masses(intervals))
 
-        return self.learned.integral(name, quantity, node, edges, back=True)
+        found = self.learned.integral(name, quantity, node, edges, back=True)
+        return self._with_theta_error(found, 1.0)
 
     def over_ranks(self, name: str, part: Callable[[Gaps], Part], unit: float) -> Estimate:
         """Return the sum over intervals of u = F̂ of what the gaps between quantiles say, shape (…).
@@ -144,9 +148,15 @@ class IntervalComparison:
         def quantity(intervals: Intervals) -> Part:
             return part(self._gaps(intervals))
 
-        return self.learned.integral(
+        found = self.learned.integral(
             name, quantity, self._quantile_node, self._edges, back=True, unit=unit
         )
+        return self._with_theta_error(found, unit)
+
+    def _with_theta_error(self, found: Estimate, unit: float) -> Estimate:
+        """Add what the error of θ makes of log p̂: it moves masses by as much."""
+        error = unit * self.learned.theta_error_under(self.reference)
+        return Estimate(found.value, found.error + error, found.error_covers)
 
     @cached_property
     def spread(self) -> float:

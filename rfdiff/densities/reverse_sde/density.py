@@ -115,7 +115,8 @@ class ReverseSDEDensity(TransportedDensity):
 
     def log_density_error(self, x: ArrayLike) -> FloatArray:
         """Return the estimated absolute error of log p̂(x), shape (…) + x.shape."""
-        return self._evaluate(x)[1]
+        x = np.asarray(x, dtype=np.float64)
+        return self._evaluate(x)[1] + self._theta_error_at(x)
 
     def log_density_slope(self, x: ArrayLike) -> Estimate:
         """Return ∂ₓ log p̂(x) in 1/[x], with what log p̂'s own error leaves unknown of it."""
