@@ -79,6 +79,8 @@ def save_run(
         "held_out": problem.held_out,
         "noise": problem.noise,
     }
+    if quadratic.coarse is not None:
+        arrays |= {"coarse_gram": quadratic.coarse.gram, "coarse_cross": quadratic.coarse.cross}
     kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
     write_archive(path, {"settings": np.array(json.dumps(settings)), **kept})
 
@@ -198,4 +200,7 @@ def _quadratic(
         raise ArgumentError(
             f"constant must be {expected:.10g} for this process and rule, got {constant:.10g}"
         )
-    return QuadraticLoss(arrays["gram"], arrays["cross"], constant, error)
+    coarse = None
+    if "coarse_gram" in arrays:
+        coarse = QuadraticLoss(arrays["coarse_gram"], arrays["coarse_cross"], constant)
+    return QuadraticLoss(arrays["gram"], arrays["cross"], constant, error, coarse)

@@ -15,7 +15,7 @@ from ..support.threads import blas_threads
 from ..support.validation import FloatArray, finite_array, training_times
 
 REQUIRED = ("tau", "W", "U", "theta0", "gram", "cross", "eigenvalues", "eigenvectors")
-OPTIONAL = ("data", "held_out", "noise")
+OPTIONAL = ("data", "held_out", "noise", "coarse_gram", "coarse_cross")
 
 _PROBES = 4
 # Rounding of an eigensolver's pairs and of the probes' products, in units of √m ε ‖G‖.
@@ -55,6 +55,8 @@ def _check_names(arrays: Mapping[str, NDArray[Any]]) -> None:
     for name in ("held_out", "noise"):
         if name in arrays and "data" not in arrays:
             raise ArgumentError(f"{name} needs data, which are missing")
+    if ("coarse_gram" in arrays) != ("coarse_cross" in arrays):
+        raise ArgumentError("coarse_gram and coarse_cross must come together")
 
 
 def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -63,6 +65,7 @@ def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
     expected: dict[str, tuple[int | str, ...]] = {
         "W": (m, 1), "U": (m, "d_e"), "theta0": (1, m), "gram": (m, m), "cross": (1, m),
         "eigenvalues": (m,), "eigenvectors": (m, m), "data": ("n", 1), "held_out": ("n_test", 1),
+        "coarse_gram": (m, m), "coarse_cross": (1, m),
     }  # fmt: skip
     if "data" in arrays and arrays["data"].ndim:
         expected["noise"] = (arrays["data"].shape[0], "k")

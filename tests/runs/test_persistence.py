@@ -107,3 +107,12 @@ class TestFormat1:
         np.testing.assert_allclose(
             run.density(2.0), [0.36739622135782946, 0.16702294791174452], rtol=1e-10
         )
+
+
+def test_errors_of_smooth_activations_come_back(tmp_path):
+    """What a coarser quadrature changes is part of every error: it is saved with the run."""
+    run = rfdiff.train_exact([1e2, 1e6], n=10, m=8, n_times=8, activation="swish")
+    run.save(tmp_path / "run.npz")
+    again = rfdiff.load(tmp_path / "run.npz")
+    assert again.kl().error.tobytes() == run.kl().error.tobytes()
+    assert again.loss().error.tobytes() == run.loss().error.tobytes()
