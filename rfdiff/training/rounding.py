@@ -140,7 +140,8 @@ class FlowRounding:
         """First mode of every bin; eigenvalues ascend."""
         eigenvalues = self.flow.eigenvalues
         with np.errstate(divide="ignore"):
-            level = np.floor(_A_DECADE * np.log10(eigenvalues / eigenvalues[-1]))
+            largest = float(eigenvalues[-1]) or 1.0
+            level = np.floor(_A_DECADE * np.log10(eigenvalues / largest))
         level = np.maximum(level, -_A_DECADE * _DECADES)
         return np.flatnonzero(np.diff(level, prepend=-np.inf))
 
@@ -209,7 +210,11 @@ class FlowRoundingAt:
         """Return the error of results by their gradients in θ, shape (…, n_τ)."""
         chosen, low, high = self._chosen
         tau, u = self.tau[chosen], gradient(chosen)
-        error = _DEVIATIONS * self.rounding.deviation(tau, u) + self.rounding.of_quadrature(tau, u)
+        # Squares that are no floats leave an error unknown.
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = _DEVIATIONS * self.rounding.deviation(tau, u)
+            error += self.rounding.of_quadrature(tau, u)
+        error = np.nan_to_num(error, nan=np.inf, posinf=np.inf)
         return np.maximum(error[..., low], error[..., high])
 
     @cached_property
@@ -248,6 +253,7 @@ class FlowRoundingAt:
             return error
 
         chosen, low, high = self._chosen
-        at_chosen = own(flow.theta(self.tau[chosen]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            at_chosen = np.nan_to_num(own(flow.theta(self.tau[chosen])), nan=np.inf, posinf=np.inf)
         of_theta = self.of(lambda k: quadratic.gradient(flow.theta(self.tau[k])))
         return of_theta + np.maximum(at_chosen[low], at_chosen[high])
