@@ -129,7 +129,8 @@ class TrainedFlow(TrainedDensities):
             tau: training times.
             t: evaluation time, below T; `default_time` if None.
             n_times: nodes of the time rule on (t, T).
-            wide: width of the model that stands for m = ∞; halving it twice is the error.
+            wide: width of the model that stands for m = ∞; halvings and random shifts of it give
+                the error.
             limit: that model, to share among runs that differ in data, width or draws only.
 
         Raises:

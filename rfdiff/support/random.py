@@ -21,6 +21,7 @@ STREAMS = {
     "bootstrap": 6,
     "embedding": 7,
     "initial": 8,
+    "shifts": 9,
 }
 
 

@@ -142,7 +142,7 @@ class InfiniteWidthLoss:
         )
 
     def __call__(self, tau: ArrayLike) -> Estimate:
-        """Return L̃ along τ; the error is what two halvings of the wide model change."""
+        """Return L̃ along τ; the error is by halvings and random shifts of the wide model."""
 
         def loss(pair: tuple[WideFlow, ScoreMatching]) -> Estimate:
             model, measure = pair

@@ -22,7 +22,7 @@ def infinite_width_kl(
 ) -> Estimate:
     """Return KL(p‖p̂) of the score-integral density at m → ∞, of the shape of τ.
 
-    The error is what two halvings of the wide model change, and the quadrature's.
+    The error is that of the wide model, by its halvings and random shifts, and the quadrature's.
 
     Args:
         limit: the flow at infinite width, of the population or of a data set.

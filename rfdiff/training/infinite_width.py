@@ -37,7 +37,8 @@ class InfiniteWidth(Generic[F]):
     Attributes:
         law: what is trained on: a population, or the empirical law of a data set.
         objective: process, time rule and weighting of the training loss.
-        flows: the flow at a resolution, at half of it and at a quarter.
+        flows: the flow at a resolution, at half of it and at a quarter; the latter by several
+            random shifts where features are shifted.
     """
 
     law: Target

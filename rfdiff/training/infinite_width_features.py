@@ -1,8 +1,8 @@
 """The gradient flow at m → ∞ for any feature law, by a wide model of quasi-Monte Carlo features.
 
 They reach the limit far faster than random ones (`rfdiff.model.quasi_random_features`); models of
-half and a quarter of the width measure the error. Integrals over x are exact, so that the law may
-be a data set's.
+half and a quarter of the width, whose features are shifted at random several times, measure the
+error. Integrals over x are exact, so that the law may be a data set's.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,8 @@ def infinite_width_by_features(
 ) -> InfiniteWidth[WideFlow]:
     """Return the m → ∞ flow of any feature law, approximated by m quasi-Monte Carlo features.
 
-    The error of its predictions is how they change from m/4 to m/2 to m features.
+    The error of its predictions is what their trend from m/4 to m/2 to m features leaves, and how
+    they vary over four independent random shifts of m/2 features (`rfdiff.numerics.halvings`).
 
     Args:
         law: the population, or `GaussianMixture.from_points(data)` for the empirical flow.
@@ -69,7 +70,7 @@ def infinite_width_by_features(
         features: name of a feature law.
         activation: name of an activation.
         preconditioner: the SDE whose σ_t divides the output, as in `RandomFeatures`.
-        m: width, a multiple of 4; an eigendecomposition of m × m is the cost.
+        m: width, a multiple of 4; the cost is that of 1.6 eigendecompositions of m × m.
 
     >>> import rfdiff
     >>> sde = rfdiff.VESDE()
@@ -77,16 +78,21 @@ def infinite_width_by_features(
     ...     rfdiff.bimodal(), DenoisingObjective.graded(sde), rfdiff.LogSigmaEmbedding(sde), m=256
     ... )
     >>> loss = limit.loss(1e2)
-    >>> bool(loss.error < 0.01 * loss.value)
+    >>> bool(loss.error < 0.02 * loss.value)
     True
     """
     multiple("m", m, 4)
     norm = float(score_norm(law, objective))
 
-    def build(share: int) -> WideFlow:
+    def build(share: int, shift: int) -> WideFlow:
         placed = quasi_random_features(
-            features, m // share, embedding, activation=activation, preconditioner=preconditioner
+            features,
+            m // share,
+            embedding,
+            activation=activation,
+            preconditioner=preconditioner,
+            shift=shift,
         )
         return WideFlow(placed, GradientFlow(denoising_quadratic(law, objective, placed)), norm)
 
-    return InfiniteWidth(law, objective, Halvings.build(build, "width of the wide model"))
+    return InfiniteWidth(law, objective, Halvings.build_random(build, "width of the wide model"))

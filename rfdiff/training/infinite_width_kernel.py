@@ -161,8 +161,8 @@ def infinite_width_by_kernel(
 ) -> InfiniteWidth[KernelFlow]:
     """Return the m → ∞ flow of a feature law with a closed-form kernel.
 
-    The error of its predictions is how they change from a quarter to half to all of the nodes in x
-    and in t.
+    The error of its predictions is what their trend from a quarter to half to all of the nodes in x
+    and in t leaves (`rfdiff.numerics.halvings`).
 
     Args:
         law: the population.

@@ -7,16 +7,20 @@ from scipy.integrate import quad
 
 from reference.paper import LAW, SDE
 from rfdiff.diffusion.sde import VPSDE
+from rfdiff.loss.noise_expectation import denoising_quadratic
 from rfdiff.loss.objective import DenoisingObjective
+from rfdiff.loss.score_matching import score_norm
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.feature_laws import limit_kernel
 from rfdiff.model.features import draw_features
 from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel
 from rfdiff.model.quasi_random_features import quasi_random_features
+from rfdiff.numerics.halvings import Halvings
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.infinite_width_kl import infinite_width_kl
-from rfdiff.training.infinite_width_features import infinite_width_by_features
+from rfdiff.training.gradient_flow import GradientFlow
+from rfdiff.training.infinite_width_features import WideFlow, infinite_width_by_features
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 
 EMBEDDING = LogSigmaEmbedding(SDE)
@@ -185,9 +189,64 @@ class TestFiniteWidth:
         )
         assert (np.abs(small.value - large.value) <= small.error + large.error).all()
 
+    @pytest.mark.parametrize("shift", [1, 2])
+    @pytest.mark.parametrize("law", ["l1", "torch"])
+    def test_a_shifted_set_is_another_of_the_same_law(self, law, shift):
+        sets = [quasi_random_features(law, 4096, EMBEDDING, shift=k) for k in (0, shift, shift)]
+        rows, moved, again = (np.concatenate([f.W, f.U], axis=1) for f in sets)
+        assert (moved == again).all()
+        assert np.abs(moved - rows).max() > 0.1
+        assert np.allclose(moved.T @ moved, rows.T @ rows, atol=4096 * 1e-2)
+
     def test_odd_widths_are_refused(self):
         with pytest.raises(ArgumentError, match="m must be a multiple of 4, got 7"):
             infinite_width_by_features(LAW, OBJECTIVE, EMBEDDING, m=7)
+
+
+class TestErrorsOfTheWideModel:
+    """Five shifts of the whole as if they were the model, and an independent truth."""
+
+    TAU, X = np.array([1e2, 1e4, 1e5, 1e6, 1e8]), np.array([-3.0, 0.0, 1.0, 4.0])
+
+    def predictions(self, flow):
+        return np.concatenate([flow.loss(self.TAU), flow.score(self.X, 0.1, self.TAU).ravel()])
+
+    def honest(self, law, sde, truth):
+        """Return the shares of true errors within the estimates: ours, and two changes alone."""
+        objective = DenoisingObjective.graded(sde, n_times=16)
+        embedding, norm = LogSigmaEmbedding(sde), float(score_norm(LAW, objective))
+
+        def wide(m, shift):
+            features = quasi_random_features(law, m, embedding, shift=shift)
+            flow = GradientFlow(denoising_quadratic(LAW, objective, features))
+            return WideFlow(features, flow, norm)
+
+        if truth == "kernel":
+            limit = infinite_width_by_kernel(LAW, objective, embedding, features=law)
+            true = self.predictions(limit.flows.fine)
+        else:
+            true = np.mean([self.predictions(wide(truth, shift)) for shift in (0, 999)], axis=0)
+        ours, changes = [], []
+        for first in range(0, 500, 100):
+            flows = Halvings.build_random(lambda share, k, i=first: wide(128 // share, i + k), "m")
+            found = flows.estimate(self.predictions)
+            off = np.abs(found.value - true)
+            ours.append(off <= found.error)
+            fine, coarse, coarsest = map(
+                self.predictions, (flows.fine, flows.coarse[0], flows.coarsest[0])
+            )
+            changes.append(off <= np.abs(fine - coarse) + 0.25 * np.abs(coarse - coarsest))
+        return np.mean(ours), np.mean(changes)
+
+    @pytest.mark.parametrize(
+        ("law", "sde", "truth"),
+        [("torch", VPSDE(), 1024), ("torch", SDE, 1024), ("gaussian", SDE, "kernel")],
+    )
+    def test_true_errors_are_within_them(self, law, sde, truth):
+        ours, changes = self.honest(law, sde, truth)
+        assert ours >= 0.97
+        # What one shift's two changes say is not enough.
+        assert changes < 0.92
 
 
 class TestLimitKL:
