@@ -19,7 +19,7 @@ DOORS = {"__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed"
 OWNERS = {"matplotlib": "plotting", "numba": "_kernels"}
 
 # Entries of a room, and lines of a module, at the most.
-MOST_ENTRIES, MOST_LINES = 12, 305
+MOST_ENTRIES, MOST_LINES = 12, 300
 
 
 def table():

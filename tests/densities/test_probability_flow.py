@@ -125,13 +125,13 @@ class TestOrder:
         prior, exact = marginal(LAW, SDE, SDE.T), marginal(LAW, SDE, T_EVAL)
         x = np.linspace(-4.0, 4.0, 41)
         error = []
-        for n in (32, 64, 128):
+        for n in (64, 128, 256):
             learned = ProbabilityFlowDensity(
                 ExactScore(LAW, SDE), SDE, T_EVAL, prior=prior, n_steps=n
             )
             error.append(np.abs(learned.log_density(x) - exact.log_density(x)).mean())
         assert learned.order == 4
-        assert np.log2(error[0] / error[2]) / 2 == pytest.approx(4.0, abs=0.5)
+        assert np.log2(error[0] / error[2]) / 2 == pytest.approx(4.0, abs=0.1)
 
     def test_relu_scores_on_the_line(self, run):
         score, x = run.learned_score(1e2), np.linspace(-4.0, 4.0, 201)
@@ -140,24 +140,24 @@ class TestOrder:
             return ProbabilityFlowDensity(score, run.sde, T_EVAL, n_steps=n)
 
         finest = solve(8192).log_density(x)
-        error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (128, 256, 512, 1024)]
+        error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (128, 1024)]
         assert solve(128).order == 3
-        assert np.log2(error[0] / error[3]) / 3 == pytest.approx(3.0, abs=0.5)
+        assert np.log2(error[0] / error[1]) / 3 == pytest.approx(3.0, abs=0.1)
 
     def test_relu_scores_in_the_plane(self):
         """Kinks are lines that Runge–Kutta steps over: first order, on average over points."""
         features = draw_features("l1", 12, LogSigmaEmbedding(SDE), seed=3, dimension=2)
         theta = 0.3 * np.random.default_rng(4).standard_normal((2, 12))
         score = RandomFeatureScore(features, theta)
-        x = np.random.default_rng(5).normal(0.0, 2.0, (200, 2))
+        x = np.random.default_rng(5).normal(0.0, 2.0, (2000, 2))
 
         def solve(n):
             return ProbabilityFlowDensity(score, SDE, T_EVAL, n_steps=n)
 
-        finest = solve(1024).log_density(x)
-        error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (16, 128)]
-        assert solve(16).order == 1
-        assert 0.8 < np.log2(error[0] / error[1]) / 3 < 1.7
+        finest = solve(2048).log_density(x)
+        error = [np.abs(solve(n).log_density(x) - finest).mean() for n in (32, 256)]
+        assert solve(32).order == 1
+        assert np.log2(error[0] / error[1]) / 3 == pytest.approx(1.0, abs=0.1)
 
 
 def brute_force_flow(score, x, n_steps):
