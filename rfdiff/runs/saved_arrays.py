@@ -37,7 +37,9 @@ def check_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[str, FloatArray]:
         if name != "tau":
             finite_array(name, arrays[name])
     training_times("tau", arrays["tau"])
-    _check_gram(arrays["gram"])
+    for name in ("gram", "coarse_gram"):
+        if name in arrays:
+            _check_gram(name, arrays[name])
     _check_spectrum(arrays["gram"], arrays["eigenvalues"], arrays["eigenvectors"])
     return dict(arrays)
 
@@ -82,12 +84,12 @@ def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
             raise ArgumentError(f"{name} must have shape ({wanted}), got {got}")
 
 
-def _check_gram(gram: FloatArray) -> None:
+def _check_gram(name: str, gram: FloatArray) -> None:
     """Refuse a Gram matrix that is not symmetric to rounding."""
     largest = float(np.abs(gram).max())
     gap = float(np.abs(gram - gram.T).max())
     if gap > _ROUNDING * np.finfo(float).eps * largest:
-        raise ArgumentError(f"gram must be symmetric, got entries that differ by {gap:.3g}")
+        raise ArgumentError(f"{name} must be symmetric, got entries that differ by {gap:.3g}")
 
 
 def _check_spectrum(gram: FloatArray, eigenvalues: FloatArray, vectors: FloatArray) -> None:

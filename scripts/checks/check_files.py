@@ -1,6 +1,6 @@
 """Does `rfdiff.load` refuse every damaged file of a run, with an error that names it?
 
-tests/reference/damaged_files.py damages the files of three runs, and the bytes of two of format 1.
+tests/reference/damaged_files.py damages the files of four runs, and the bytes of two of format 1.
 Prints what became of each kind of damage; a file that still loads must give the run that was saved,
 bit for bit ("intact"). The exit status says whether any gave another run or another exception.
 

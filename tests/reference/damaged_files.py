@@ -29,7 +29,7 @@ JUNK = [
 
 
 def originals(folder: Path) -> list[Path]:
-    """Save runs of a law, of a data set and of a population; return their files."""
+    """Save runs of a law, a data set, a population and a smooth activation; return their files."""
     tau = np.array([0.0, 1e2, 1e5, np.inf])
     data = rfdiff.load_data("old_faithful", column="eruptions")[:30]
     runs = {
@@ -42,6 +42,7 @@ def originals(folder: Path) -> list[Path]:
         "population": rfdiff.train_exact(
             tau, target=rfdiff.beta(), population=True, m=4, n_times=8, features="gaussian"
         ),
+        "smooth": rfdiff.train_exact(tau, n=5, m=4, n_times=8, activation="tanh"),
     }
     for name, run in runs.items():
         run.save(folder / f"{name}.npz")
