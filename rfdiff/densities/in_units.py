@@ -57,6 +57,11 @@ class DensityInUnits:
         return self.domain if same else self.units.domain_to_own(self.learned.support)
 
     @property
+    def knob(self) -> str | None:
+        """What to change where the error of a divergence leaves little of it."""
+        return self.learned.knob
+
+    @property
     def normalizable(self) -> NDArray[np.bool_]:
         """Whether the density exists, shape (…)."""
         return self.learned.normalizable

@@ -47,6 +47,13 @@ class LearnedDensity(Protocol):
         """
 
     @property
+    def knob(self) -> str | None:
+        """What to change where the error of a divergence leaves little of it, for the warning.
+
+        None if the density warns by itself wherever an integral misses its tolerance.
+        """
+
+    @property
     def normalizable(self) -> NDArray[np.bool_]:
         """Whether the density exists, shape (…)."""
 

@@ -98,6 +98,12 @@ class NodalValues:
         """|∫ p̂ − 1| (R,): mass that the panels have missed or counted twice."""
         return np.abs(self.mass - 1.0)
 
+    @property
+    def missed(self) -> FloatArray:
+        """What of the defect the known errors of p̂ on the panels do not explain, (R,)."""
+        explained = self.weighted_error() + self.panels.tails(self.q).sum(-1)
+        return np.asarray(np.maximum(self.defect - explained, 0.0))
+
     def integral(self) -> FloatArray:
         """Return the integral, (R,)."""
         return self.panels.integrals(self.integrand).sum(-1)
@@ -191,6 +197,15 @@ class PanelComparison:
         parts = [edges, bulk, learned.breakpoints, edges[0] - reach, edges[-1] + reach, ends]
         merged = np.unique(np.concatenate(parts))
         return merged[(merged >= low) & (merged <= high)]
+
+
+def spread(reference: Reference) -> float:
+    """Return the standard deviation of a law on a domain."""
+    panels = Panels.between(reference.edges)
+    weighted = np.exp(reference.log_density(panels.x))
+    total, mean = (float(panels.integrals(weighted * panels.x**k).sum()) for k in (0, 1))
+    square = panels.integrals(weighted * (panels.x - mean / total) ** 2).sum()
+    return float(np.sqrt(square / total))
 
 
 def _resolved(values: NodalValues, share: float, noise: FloatArray) -> Mask:

@@ -61,6 +61,7 @@ class ScoreIntegralDensity:
     """
 
     method: ClassVar[str] = "score-integral"
+    knob: ClassVar[str | None] = "narrow the domain, or evaluate at a larger t or a smaller tau"
 
     score: RandomFeatureScore
     t: float

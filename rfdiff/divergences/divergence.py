@@ -12,20 +12,32 @@ from typing import Any, ClassVar
 from ..densities.interfaces import LearnedDensity
 from ..densities.panel_comparison import PanelComparison
 from ..densities.probability_flow.interval_comparison import IntervalComparison
-from ..diffusion.law_on_domain import Domain
+from ..diffusion.law_on_domain import Domain, Reference
 from ..support.estimate import Estimate
+from .accuracy import warn_of_large_errors
 
 # What the errors of divergences cover.
 COVERS = "quadrature and density"
+# Errors of divergences in nats below a tenth of this are small, however small the divergence.
+_NATS = 0.01
 
 
 class DivergenceFormula(ABC):
     """What every formula has, and how it is asked for: a `densities.interfaces.Divergence`."""
 
     name: ClassVar[str]
+    # Its name in messages.
+    title: ClassVar[str]
     power_of_length: ClassVar[int] = 0
     needs_slope: ClassVar[bool] = False
     limit: ClassVar[float | None] = None
+
+    def natural_scale(self, reference: Reference) -> float:
+        """Return a size of the divergence, from p on the domain, a tenth of which is a small error.
+
+        The largest value of a bounded divergence, a hundredth of a nat for others.
+        """
+        return _NATS if self.limit is None or self.limit == float("inf") else self.limit
 
     @abstractmethod
     def on_panels(self, comparison: PanelComparison) -> Estimate:
@@ -44,6 +56,16 @@ class DivergenceFormula(ABC):
             law: p, a one-dimensional law with a density: p₀, or a marginal p_t.
             learned: p̂, training times leading.
             domain: (a, b) or `np.inf`, in the unit of x; the learned density's own if None.
+
+        An error above a tenth of the divergence, and of its natural scale, comes with a warning.
         """
         learned = learned if domain is None else learned.on(domain)
-        return learned.beside(law).integrate(self)
+        found = learned.beside(law).integrate(self)
+        if learned.knob is not None:
+
+            def scale() -> float:
+                return self.natural_scale(Reference(law, learned.domain))
+
+            title = f"{self.title} of the {learned.method} density"
+            warn_of_large_errors(title, found, scale, learned.knob)
+        return found

@@ -44,14 +44,13 @@ class FDivergence(DivergenceFormula):
         values = comparison.resolved(lambda x, log_p, log_q: self.integrand(log_p, log_q))
         sensitivity = self.sensitivity(values.log_p, values.log_q)
         error = values.weighted_error(sensitivity) + values.unresolved()
-        error += self.of_missed_mass(sensitivity) * values.defect
+        error += self.of_missed_mass(sensitivity) * values.missed
         return Estimate(self.integral(values), error, COVERS)
 
 
 class BoundedFDivergence(FDivergence):
     """An f-divergence whose φ is even with a finite φ(1), its largest value: `limit`."""
 
-    title: ClassVar[str]
     limit: ClassVar[float]
 
     @abstractmethod

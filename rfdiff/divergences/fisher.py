@@ -1,6 +1,5 @@
 """The Fisher divergence ∫ p (∂ₓ log p − ∂ₓ log p̂)² dx."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,23 +7,28 @@ import numpy as np
 from ..densities.interfaces import LearnedDensity
 from ..densities.panel_comparison import PanelComparison
 from ..densities.probability_flow.interval_comparison import IntervalComparison
-from ..diffusion.law_on_domain import Domain
+from ..diffusion.law_on_domain import Domain, Reference
 from ..diffusion.mixtures import GaussianMixture
-from ..support.errors import AccuracyWarning, ArgumentError
+from ..numerics.panels import Panels
+from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray
 from .divergence import COVERS, DivergenceFormula
-
-# An error that leaves little of the divergence, as a share of the law's information.
-_HOPELESS = 0.1
 
 
 class Fisher(DivergenceFormula):
     """Needs no normalisation of p̂, but its slope."""
 
     name = "fisher"
+    title = "Fisher divergence"
     power_of_length = -2
     needs_slope = True
+
+    def natural_scale(self, reference: Reference) -> float:
+        """Return the law's information E_p (∂ₓ log p)²."""
+        panels = Panels.between(reference.edges)
+        p = np.exp(reference.log_density(panels.x))
+        return float(panels.integrals(p * reference.law.score(panels.x) ** 2).sum())
 
     def on_panels(self, comparison: PanelComparison) -> Estimate:
         """Return the divergence by panels in x."""
@@ -44,8 +48,6 @@ class Fisher(DivergenceFormula):
         difference, unknown = gap(panels.x)
         error = panels.integrals(p * unknown * (2.0 * np.abs(difference) + unknown)).sum(-1)
         error += values.unresolved()
-        information = panels.integrals(p * law.score(panels.x) ** 2).sum()
-        _warn(error > _HOPELESS * information)
         return Estimate(values.integral(), error, COVERS)
 
     def on_intervals(self, comparison: IntervalComparison) -> Estimate:
@@ -53,17 +55,6 @@ class Fisher(DivergenceFormula):
         raise ArgumentError(
             "the Fisher divergence of the probability flow is +∞ for nearly every trained ReLU "
             'score; take that of the score integral, method="score-integral"'
-        )
-
-
-def _warn(hopeless: np.ndarray) -> None:
-    if hopeless.any():
-        warnings.warn(
-            f"the Fisher divergence is not known at {hopeless.sum()} training time(s): the error "
-            "of log p̂ is too rough to differentiate; lower its tolerance, or take the score "
-            "integral's",
-            AccuracyWarning,
-            stacklevel=3,
         )
 
 

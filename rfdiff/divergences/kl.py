@@ -13,13 +13,18 @@ from ..diffusion.mixtures import GaussianMixture
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import points
+from .accuracy import warn_of_large_errors
 from .divergence import DivergenceFormula
+
+# The natural scale of a log-likelihood.
+_NAT = 1.0
 
 
 class KL(DivergenceFormula):
     """Needs p̂ only through E_p[log p̂], which every learned density knows best itself."""
 
     name = "kl"
+    title = "KL divergence"
     limit = np.inf
 
     def on_panels(self, comparison: PanelComparison) -> Estimate:
@@ -73,4 +78,7 @@ def negative_log_likelihood(data: ArrayLike, learned: LearnedDensity) -> Estimat
     if x.min() < low or x.max() > high:
         return Estimate(np.full(learned.shape, np.inf))
     mean = learned.mean_log_density(GaussianMixture.from_points(x))
-    return Estimate(-mean.value, mean.error)
+    found = Estimate(-mean.value, mean.error)
+    title, knob = f"negative log-likelihood by the {learned.method} density", learned.knob
+    warn_of_large_errors(title, found, lambda: _NAT, knob or "raise n_steps")
+    return found

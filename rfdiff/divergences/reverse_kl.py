@@ -19,6 +19,7 @@ class ReverseKL(FDivergence):
     """φ(b) = (1 − b) ln (1 − b)/(1 + b), which has no bound: +∞ where p̂ has mass that p has not."""
 
     name = "reverse-kl"
+    title = "reverse KL divergence"
     limit = np.inf
 
     def integrand(self, log_p: FloatArray, log_q: FloatArray) -> FloatArray:

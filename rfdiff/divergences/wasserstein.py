@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..densities.interfaces import LearnedDensity
-from ..densities.panel_comparison import NodalValues, PanelComparison
+from ..densities.panel_comparison import NodalValues, PanelComparison, spread
 from ..densities.probability_flow.interval_comparison import Gaps, IntervalComparison
 from ..densities.probability_flow.interval_quadrature import Part
-from ..diffusion.law_on_domain import Domain
+from ..diffusion.law_on_domain import Domain, Reference
 from ..numerics.panels import Panels, quantiles
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -26,14 +26,26 @@ _ORDER = 8
 _ROUNDING = 4e-16
 # W₂² is computed to this share of a distance's tolerance: enough for W₂ above 0.05 of p's spread.
 _SQUARE_SHARE = 0.1
+# Errors of distances below a tenth of this share of p's spread are small.
+_SMALL_SHARE = 0.05
 
 
-class FirstWasserstein(DivergenceFormula):
+class Wasserstein(DivergenceFormula):
+    """What both distances share."""
+
+    power_of_length = 1
+    limit = np.inf
+
+    def natural_scale(self, reference: Reference) -> float:
+        """Return a twentieth of the standard deviation of p."""
+        return _SMALL_SHARE * spread(reference)
+
+
+class FirstWasserstein(Wasserstein):
     """W₁ = ∫|F − F̂| dx = ∫₀¹ |F⁻¹ − F̂⁻¹| du."""
 
     name = "wasserstein-1"
-    power_of_length = 1
-    limit = np.inf
+    title = "Wasserstein distance W₁"
 
     def on_panels(self, comparison: PanelComparison) -> Estimate:
         """Return ∫|F − F̂| dx by panels in x."""
@@ -53,19 +65,18 @@ class FirstWasserstein(DivergenceFormula):
         return Part(mass * mean, mass, mass * gaps.unknown, mass * gaps.hidden)
 
 
-class SecondWasserstein(DivergenceFormula):
+class SecondWasserstein(Wasserstein):
     """W₂ = (∫₀¹ (F⁻¹ − F̂⁻¹)² du)^{1/2}."""
 
     name = "wasserstein-2"
-    power_of_length = 1
-    limit = np.inf
+    title = "Wasserstein distance W₂"
 
     def on_panels(self, comparison: PanelComparison) -> Estimate:
         """Return the distance by panels in u: quantiles of F̂ lie between those of F̂ ± E."""
         values = comparison.resolved(_difference)
         p, q = _normalised(values)
-        bands = _band(values)
-        found = [_of_quantiles(values.panels, p, *each) for each in zip(q, bands, strict=True)]
+        parts = zip(q, _own_error(values), _beyond(values), strict=True)
+        found = [_of_quantiles(values.panels, p, *part) for part in parts]
         value, error = np.array(found).T
         return Estimate(value, error, COVERS)
 
@@ -97,29 +108,41 @@ def _normalised(values: NodalValues) -> tuple[FloatArray, FloatArray]:
     return p / values.panels.integrals(p).sum(), q
 
 
+def _own_error(values: NodalValues) -> FloatArray:
+    """Return ∫p̂·|error of log p̂| on every panel with the quadrature's error there, (R, P)."""
+    panels, q = values.panels, values.q
+    return panels.integrals(q * values.log_error) + panels.tails(q) + panels.tails(values.p)
+
+
+def _beyond(values: NodalValues) -> FloatArray:
+    """Return the mass that is missed, or counted twice, beyond what is known to be wrong, (R,)."""
+    return np.maximum(values.defect - _own_error(values).sum(-1), 0.0)
+
+
 def _band(values: NodalValues) -> FloatArray:
-    """Return E on every panel, (R, P)."""
-    panels, p, q = values.panels, values.p, values.q
-    own = panels.integrals(q * values.log_error) + panels.tails(q) + panels.tails(p)
+    """Return the largest E on every panel, (R, P)."""
+    own = _own_error(values)
     left = np.cumsum(own, axis=-1)
     total = left[:, -1:]
-    beyond = np.maximum(values.defect[:, None] - total, 0.0)
-    return np.minimum(left, total - left + own) + beyond + _ROUNDING
+    return np.minimum(left, total - left + own) + _beyond(values)[:, None] + _ROUNDING
 
 
 def _of_quantiles(
-    panels: Panels, p: FloatArray, q: FloatArray, band: FloatArray
+    panels: Panels, p: FloatArray, q: FloatArray, own_error: FloatArray, beyond: float
 ) -> tuple[float, float]:
-    """Return W₂ and its error for one p̂ by its nodal values (P, n) and E (P,)."""
+    """Return W₂ and its error for one p̂ by its nodal values (P, n) and errors (P,)."""
     cumulative = panels.cumulative(q)
     edges = np.concatenate([panels.cumulative(p), cumulative])
     u = Panels.between(np.unique(np.clip(edges, 0.0, 1.0)), _ORDER)
     at = u.x.ravel()
     x = quantiles(panels, p, at)
-    panel = np.clip(np.searchsorted(cumulative, at, side="right") - 1, 0, len(band) - 1)
+    # A panel's error lies in it as the mass does: the error of a thin tail is a share of what is
+    # left of the tail, and moves no quantile to the end of the line.
+    left = np.interp(at, cumulative, np.append(0.0, np.cumsum(own_error)))
+    right = np.interp(at, cumulative, np.append(np.cumsum(own_error[::-1])[::-1], 0.0))
+    band = np.minimum(left, right) + beyond + _ROUNDING
     y, lowest, highest = (
-        quantiles(panels, q, np.clip(shifted, 0.0, 1.0))
-        for shifted in (at, at - band[panel], at + band[panel])
+        quantiles(panels, q, np.clip(shifted, 0.0, 1.0)) for shifted in (at, at - band, at + band)
     )
     squares = np.square(x - y).reshape(u.x.shape)
     nearest = np.maximum(np.maximum(lowest - x, x - highest), 0.0)

@@ -71,6 +71,7 @@ class ProbabilityFlowDensity(TransportedDensity):
     """
 
     method: ClassVar[str] = "probability-flow"
+    knob: ClassVar[str | None] = None
 
     n_steps: int | None = None
     _transport: Transport = field(init=False, repr=False)
@@ -225,8 +226,8 @@ class ProbabilityFlowDensity(TransportedDensity):
         if missed.any():
             warnings.warn(
                 f"{name} of the probability flow: estimated error {error.max():.1e} exceeds the "
-                f"tolerance {tolerance:g} at {missed.sum()} training time(s); raise "
-                "n_steps or tolerance",
+                f"tolerance {tolerance:g} at {missed.sum()} training time(s), the worst of index "
+                f"{int(np.argmax(error))}; raise n_steps or tolerance",
                 AccuracyWarning,
                 stacklevel=4,
             )

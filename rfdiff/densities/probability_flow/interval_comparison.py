@@ -19,6 +19,7 @@ from ...numerics.quadrature import gauss_legendre
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
 from ..interfaces import Divergence, LearnedDensity
+from ..panel_comparison import spread
 from .interval_quadrature import Part, Quantity, rounding
 from .intervals import Intervals
 from .transported_intervals import Node
@@ -161,10 +162,7 @@ class IntervalComparison:
     @cached_property
     def spread(self) -> float:
         """Standard deviation of the law."""
-        x, weighted = self._panels.x, self._density
-        total, mean = (float(self._panels.integrals(weighted * x**k).sum()) for k in (0, 1))
-        square = self._panels.integrals(weighted * (x - mean / total) ** 2).sum()
-        return float(np.sqrt(square / total))
+        return spread(self.reference)
 
     @cached_property
     def _edges(self) -> FloatArray:

@@ -54,7 +54,9 @@ def transported_mass(
         mass = (x1 - x0) * np.exp(np.maximum(log0, log1)) * phi1(-np.abs(log1 - log0))
         gap = np.abs(mass - transported)
         lost = narrow | (gap > transported)
-        mass, gap = np.where(lost, transported, mass), np.where(lost, transported, gap)
+        mass, gap = np.where(lost, transported, mass), np.minimum(gap, transported)
+        # The mass of a peak that floats do not resolve is what is transported, by construction.
+        gap[narrow] = 0.0
         width = (intervals.right - intervals.left) / span[intervals.k]
         done = narrow | (gap <= 0.5 * tolerance * (transported + width)) | intervals.crowded
         return _Weighed(intervals, mass, gap), done

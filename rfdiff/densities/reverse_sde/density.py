@@ -65,6 +65,9 @@ class ReverseSDEDensity(TransportedDensity):
     """
 
     method: ClassVar[str] = "reverse-sde"
+    knob: ClassVar[str | None] = (
+        "lower the tolerance, compare on a bounded domain, or evaluate at a larger t"
+    )
 
     tolerance: float = 2e-4
     _solved: list[Solved] = field(init=False, repr=False)
