@@ -158,7 +158,8 @@ class ScoreIntegralDensity:
 
     def log_density_slope(self, x: ArrayLike) -> Estimate:
         """Return ∂ₓ log p̂(x), the score itself, in 1/[x]: shape (…) + x.shape."""
-        return Estimate(self.score(x, self.t))
+        x = np.asarray(x, dtype=np.float64)
+        return Estimate(self.score(x, self.t), self._of_theta.of_slope(x))
 
     def density(self, x: ArrayLike) -> FloatArray:
         """Return p̂(x), shape (…) + x.shape."""
@@ -228,4 +229,5 @@ class ScoreIntegralDensity:
             [np.abs(theta[i : i + _BATCH]) @ slack for i in range(0, len(theta), _BATCH)]
         )
         error = spread.reshape(self.shape) + self.log_normalizer.error
+        error += _DOT_ROUNDING * (1.0 + np.abs(value))
         return Estimate(value, error + self._of_theta.of_mean(law, self.domain))

@@ -19,7 +19,7 @@ from ..numerics.quadrature import composite_gauss_legendre
 from ..support.validation import FloatArray
 
 # Panels and nodes for E_p̂[ψ], and points between which the error of log p̂ is interpolated.
-_PANELS, _ORDER, _POINTS = 128, 4, 33
+_PANELS, _ORDER, _POINTS = 128, 4, 65
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,16 @@ class LogDensityThetaError:
         """Return the error of log p̂(x), shape (…) + x.shape."""
         if self.score.theta_error is None:
             return np.zeros(self.score.shape + x.shape)
-        flat = np.stack([np.interp(x, self._points, row) for row in self._at_points])
+        return self._interpolated(x, self._at_points)
+
+    def of_slope(self, x: FloatArray) -> FloatArray:
+        """Return the error of ∂ₓ log p̂(x) = s(x, t), shape (…) + x.shape."""
+        if self.score.theta_error is None:
+            return np.zeros(self.score.shape + x.shape)
+        return self._interpolated(x, self._slope_at_points)
+
+    def _interpolated(self, x: FloatArray, at_points: FloatArray) -> FloatArray:
+        flat = np.stack([np.interp(x, self._points, error) for error in at_points])
         return flat.reshape(self.score.shape + x.shape)
 
     @cached_property
@@ -84,5 +93,15 @@ class LogDensityThetaError:
         psi = self._psi(self._points)
         error = self.score.theta_error.of(
             lambda k: (psi[:, None, :] - self._learned_mean(k))[:, :, None, :]
+        )
+        return error.T
+
+    @cached_property
+    def _slope_at_points(self) -> FloatArray:
+        """Return the error of the score at the points, shape (n_τ, _POINTS)."""
+        assert self.score.theta_error is not None
+        h = self.score.features(self._points, self.t)[:, None, None, :]
+        error = self.score.theta_error.of(
+            lambda k: np.broadcast_to(h, (len(h), len(k), 1, h.shape[-1]))
         )
         return error.T

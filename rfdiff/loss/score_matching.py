@@ -15,6 +15,7 @@ from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.targets import CompactTarget, Target
 from ..model.features import RandomFeatures
 from ..model.theta_error import ThetaError
+from ..numerics.halvings import Halvings
 from ..numerics.quadrature import integrate_panels
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -75,16 +76,14 @@ def _fisher_information(law: GaussianMixture, x: FloatArray) -> FloatArray:
 class ScoreMatching:
     """L̃(θ) = E_t λ E‖s_θ − ∇log p_t‖² [7] as a quadratic of θ, with its quadrature error.
 
-    A second assembly with half the time nodes measures the error of the time rule.
+    Assemblies with a half and a quarter of the time nodes measure the error of the time rule.
 
     Attributes:
-        fine: the loss on the objective's own time nodes.
-        coarse: the loss on half as many.
+        rules: the loss on the objective's own time nodes, and on fewer.
         constant_error: error of the constant by the quadrature in x.
     """
 
-    fine: Quadratic
-    coarse: Quadratic
+    rules: Halvings[Quadratic]
     constant_error: float
 
     @classmethod
@@ -103,13 +102,21 @@ class ScoreMatching:
         """
         rule = objective.rule
         require_density(law, float(objective.sde.std(rule.nodes[0])))
-        objectives = objective, objective.with_times(max(1, len(rule) // 2))
-        norms = [score_norm(law, each) for each in objectives]
-        fine, coarse = (
-            denoising_quadratic(law, each, features).with_constant(float(norm))
-            for each, norm in zip(objectives, norms, strict=True)
-        )
-        return cls(fine, coarse, float(norms[0].error))
+        norm_errors = []
+
+        def assembled(share: int) -> Quadratic:
+            fewer = objective if share == 1 else objective.with_times(max(1, len(rule) // share))
+            norm = score_norm(law, fewer)
+            norm_errors.append(float(norm.error))
+            return denoising_quadratic(law, fewer, features).with_constant(float(norm))
+
+        rules = Halvings.build(assembled, "quadrature, rounding and time rule")
+        return cls(rules, norm_errors[0])
+
+    @property
+    def fine(self) -> Quadratic:
+        """The loss on the objective's own time nodes."""
+        return self.rules.fine
 
     def __call__(self, theta: ArrayLike, theta_error: ThetaError | None = None) -> Estimate:
         """Return L̃(θ) for θ of shape (…, d, m), shape (…).
@@ -119,10 +126,13 @@ class ScoreMatching:
             theta_error: what θ itself errs by; exact if None.
         """
         theta = np.asarray(theta, dtype=np.float64)
-        value = self._square(theta)
-        error = np.abs(value - self.coarse(theta)) + self.constant_error
-        error = error + self._of_theta(theta, theta_error)
-        return Estimate(value, error + self._rounding(theta) + _ROUNDING * self.fine.constant)
+        # The fine rule's value keeps digits where θ is large, and is what the others differ from.
+        found = self.rules.estimate(
+            lambda loss: self._square(theta) if loss is self.fine else loss(theta)
+        )
+        error = found.error + self.constant_error + self._of_theta(theta, theta_error)
+        error = error + self._rounding(theta) + _ROUNDING * self.fine.constant
+        return Estimate(found.value, error, found.error_covers)
 
     def difference(
         self,
@@ -138,8 +148,10 @@ class ScoreMatching:
             errors: what θ and θ' err by; exact where None.
         """
         theta, other = np.asarray(theta, np.float64), np.asarray(other, np.float64)
-        value = self._square.difference(theta, other)
-        error = np.abs(value - self.coarse.difference(theta, other))
+        found = self.rules.estimate(
+            lambda loss: (self._square if loss is self.fine else loss).difference(theta, other)
+        )
+        value, error = found.value, found.error
         for each, its_error in zip((theta, other), errors, strict=True):
             error = error + self._of_theta(each, its_error)
         return Estimate(value, error + self._rounding(theta))

@@ -13,6 +13,9 @@ from ..support.errors import ArgumentError
 from ..support.validation import FloatArray
 from .features import RandomFeatures
 
+# Rounding of a sum over features, in units of the sum of its terms' sizes.
+_SUM_ROUNDING = 8.0 * 2.0**-53
+
 
 @dataclass(frozen=True, eq=False)
 class ReLUIntegral:
@@ -89,12 +92,26 @@ class ReLUIntegral:
         n = len(thetas)
         value, error, ends = np.empty(n), np.empty(n), np.empty((n, 2, 3))
         kernels.log_partitions(thetas, *self._basis, value, error, ends)
-        a, b = self.domain
-        if not np.isfinite(a):
-            value = np.logaddexp(value, _log_tail(ends[:, 0, 0], -ends[:, 0, 1], ends[:, 0, 2]))
-        if not np.isfinite(b):
-            value = np.logaddexp(value, _log_tail(ends[:, 1, 0], ends[:, 1, 1], ends[:, 1, 2]))
+        knots = self._basis[0]
+        for k, (end, sign) in enumerate(zip(self.domain, (-1.0, 1.0), strict=True)):
+            if not np.isfinite(end):
+                slope, curvature = self._outer_piece(thetas, float(knots[-k]), sign)
+                value = np.logaddexp(value, _log_tail(ends[:, k, 0], sign * slope, curvature))
         return value, np.where(np.isfinite(value), error, 0.0)
+
+    def _outer_piece(
+        self, thetas: FloatArray, x: float, sign: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return s and ∂ₓs at the outermost knot x, outwards: sums over what is active there.
+
+        A sum of nothing is zero, and so is one that is rounding: whether the density has a
+        normalisation hangs on it.
+        """
+        w, scale = self.features.W[:, 0], float(self.features.output_scale(self.t))
+        slopes = scale * np.where(sign * w > 0.0, w, 0.0)
+        active = (sign * w > 0.0) | ((w == 0.0) & (self.features.biases(self.t) > 0.0))
+        values = scale * np.where(active, w * x + self.features.biases(self.t), 0.0)
+        return _sum_or_zero(thetas, values), _sum_or_zero(thetas, slopes)
 
     def moments(self, reference: Reference) -> tuple[FloatArray, FloatArray]:
         """Return E_p[ψ_j] and its error, each (m,), in closed form from tail moments of p."""
@@ -117,6 +134,12 @@ class ReLUIntegral:
                 mean[index] += sign * jump[index] * beyond.value[2]
                 error[index] += 0.5 * jump[index] * beyond.error[2]
         return mean, error + 2.0**-51 * np.abs(mean)
+
+
+def _sum_or_zero(thetas: FloatArray, terms: FloatArray) -> FloatArray:
+    """Return Σ_j θ_j terms_j, (n,), zero where it is within its own rounding."""
+    total = thetas @ terms
+    return np.where(np.abs(total) <= _SUM_ROUNDING * (np.abs(thetas) @ np.abs(terms)), 0.0, total)
 
 
 def _log_tail(value: FloatArray, slope: FloatArray, curvature: FloatArray) -> FloatArray:

@@ -34,6 +34,11 @@ _OF_EIGH = 1.0 / 3.0
 _CANCELLED = 1e-6
 # Standard deviations that an error covers.
 _DEVIATIONS = 3.0
+# What the finer of two rules may err by, in units of their difference: next to nothing where they
+# converge, but panels too wide for the activation converge slowly.
+_QUADRATURE = 3.0
+# Rounding of the sum of a loss's constant, in units of ε.
+_OF_CONSTANT = 16.0
 # Training times asked a decade, and the decade beyond which τ counts as 0 or ∞.
 _ASKED_A_DECADE, _FAR = 4.0, 330.0
 # Arguments of φ₁′ below which its series is used.
@@ -94,7 +99,7 @@ class FlowRounding:
             terms = u[..., k, :, :] * change
             # A sum that passes through zero knows nothing: what its terms are stands beside it.
             spread = np.sqrt(np.square(terms).sum((-2, -1)))
-            out[..., k] = np.abs(terms.sum((-2, -1))) + spread
+            out[..., k] = _QUADRATURE * (np.abs(terms.sum((-2, -1))) + spread)
         return out
 
     @cached_property
@@ -247,9 +252,9 @@ class FlowRoundingAt:
             """Return what L(θ) errs by at a given θ."""
             error = np.abs(theta) @ (_EPSILON * np.abs(quadratic.cross).sum(0))
             error = (np.square(theta) @ size + 2.0 * error).sum(-1)
-            error = _DEVIATIONS * error + _EPSILON * abs(quadratic.constant)
+            error = _DEVIATIONS * error + _OF_CONSTANT * _EPSILON * abs(quadratic.constant)
             if quadratic.coarse is not None:
-                error += np.abs(quadratic.coarse(theta) - quadratic(theta))
+                error += _QUADRATURE * np.abs(quadratic.coarse(theta) - quadratic(theta))
             return error
 
         chosen, low, high = self._chosen
