@@ -108,9 +108,10 @@ class ReLUIntegral:
         normalisation hangs on it.
         """
         w, scale = self.features.W[:, 0], float(self.features.output_scale(self.t))
-        slopes = scale * np.where(sign * w > 0.0, w, 0.0)
-        active = (sign * w > 0.0) | ((w == 0.0) & (self.features.biases(self.t) > 0.0))
-        values = scale * np.where(active, w * x + self.features.biases(self.t), 0.0)
+        beyond, at = sign * (self._kinks - x) > 0.0, self._kinks == x
+        active = np.where(sign * w > 0.0, ~beyond, beyond | ((sign < 0.0) & at & (w < 0.0)))
+        values = np.where(active, scale * (w * x + self.features.biases(self.t)), 0.0)
+        slopes = np.where(active, scale * w, 0.0)
         return _sum_or_zero(thetas, values), _sum_or_zero(thetas, slopes)
 
     def moments(self, reference: Reference) -> tuple[FloatArray, FloatArray]:

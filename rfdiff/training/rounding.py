@@ -37,8 +37,8 @@ _DEVIATIONS = 3.0
 # What the finer of two rules may err by, in units of their difference: next to nothing where they
 # converge, but panels too wide for the activation converge slowly.
 _QUADRATURE = 3.0
-# Rounding of the sum of a loss's constant, in units of ε.
-_OF_CONSTANT = 16.0
+# Rounding of a loss's constant, in units of ε: σ_t is known to some hundred of them at small t.
+_OF_CONSTANT = 1024.0
 # Training times asked a decade, and the decade beyond which τ counts as 0 or ∞.
 _ASKED_A_DECADE, _FAR = 4.0, 330.0
 # Arguments of φ₁′ below which its series is used.
@@ -176,7 +176,7 @@ class FlowRounding:
             return f, -np.square(f), np.where(learned, 0.0, 1.0), np.zeros_like(f)
         z = -2.0 * eigenvalues * tau
         g = np.exp(z)
-        return 2.0 * tau * phi1(z), -4.0 * tau * tau * _phi1_slope(z), g, -2.0 * tau * g
+        return 2.0 * tau * phi1(z), -2.0 * tau * (2.0 * tau * _phi1_slope(z)), g, -2.0 * tau * g
 
 
 def _phi1_slope(z: FloatArray) -> FloatArray:
