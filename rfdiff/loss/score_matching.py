@@ -178,14 +178,14 @@ class ScoreMatching:
 def _of_rule(values: Halvings[FloatArray]) -> FloatArray:
     """Return the error of the finest time rule from what both halvings change.
 
-    The last change, and what the one before may hide where the last is small by chance; a quarter
-    of that where changes fall sixteenfold or faster, as those of a rule that has converged.
+    The last change, and what the one before may hide where the last is small by chance; half of
+    that where changes fall sixteenfold or faster, as those of a rule that has converged.
     """
     (coarse,), (coarsest,) = values.coarse, values.coarsest
     last = np.abs(values.fine - coarse)
     before = np.abs(coarse - coarsest)
     rate = np.divide(last, before, out=np.ones_like(last), where=before > 0.0)
-    return np.clip(4.0 * rate, 0.25, 1.0) * (last + np.minimum(0.25 * before, 2.0 * last))
+    return np.clip(8.0 * rate, 0.5, 1.0) * (last + np.minimum(0.25 * before, 2.0 * last))
 
 
 def require_density(law: Any, std: float) -> Target:

@@ -34,6 +34,8 @@ _OF_EIGH = 1.0 / 3.0
 _CANCELLED = 1e-6
 # Standard deviations that an error covers.
 _DEVIATIONS = 3.0
+# Eigenvalues this close to the rank tolerance may be on its other side, as a factor.
+_NEAR_RANK = 4.0
 # What the finer of two rules may err by, in units of their difference: next to nothing where they
 # converge, but panels too wide for the activation converge slowly.
 _QUADRATURE = 3.0
@@ -110,6 +112,30 @@ class FlowRounding:
             return None
         of_gram, of_cross = fine.gram - fine.coarse.gram, fine.cross - fine.coarse.cross
         return vectors.T @ of_gram @ vectors, of_cross @ vectors
+
+    def of_rank(self, tau: FloatArray, gradient: FloatArray) -> FloatArray:
+        """Return what the rank tolerance decides at τ = ∞, zero elsewhere, shape (…, k).
+
+        Modes within a factor of it might as well be on its other side: they count with all that
+        they add.
+
+        Args:
+            tau: as in `deviation`.
+            gradient: as in `deviation`.
+        """
+        modes, u = self.flow.modes, self.flow.in_modes(gradient)
+        tolerance = max(modes.rank_tolerance, np.finfo(float).tiny)
+        near = (modes.eigenvalues > tolerance / _NEAR_RANK) & (
+            modes.eigenvalues < tolerance * _NEAR_RANK
+        )
+        out = np.zeros(u.shape[:-2])
+        if near.any():
+            learned = modes.drive[..., near] / modes.eigenvalues[near]
+            moved = np.abs(learned - modes.start[..., near])
+            out[..., np.isinf(tau)] = (np.abs(u[..., np.isinf(tau), :, :][..., near]) * moved).sum(
+                (-2, -1)
+            )
+        return out
 
     def _spread(self, square: FloatArray, driven: FloatArray, pairs: FloatArray) -> FloatArray:
         """Return Σ_ij u_i² f[λ_i, λ_j]² c_j² var E_ij, (…)."""
@@ -218,7 +244,7 @@ class FlowRoundingAt:
         # Squares that are no floats leave an error unknown.
         with np.errstate(over="ignore", invalid="ignore"):
             error = _DEVIATIONS * self.rounding.deviation(tau, u)
-            error += self.rounding.of_quadrature(tau, u)
+            error += self.rounding.of_quadrature(tau, u) + self.rounding.of_rank(tau, u)
         error = np.nan_to_num(error, nan=np.inf, posinf=np.inf)
         return np.maximum(error[..., low], error[..., high])
 

@@ -127,6 +127,18 @@ def test_certified_error_covers_the_time_rule():
     assert certified.error_covers == "quadrature, rounding and time rule"
 
 
+def test_certified_errors_hold_where_one_change_is_not_enough():
+    """The change of one doubling was smaller than the error of the coarser rule, at all three τ."""
+    settings = {"tau": [1e4, 1e6, 1e8], "n": 1, "m": 64}
+    certified = rfdiff.train_exact(**settings).kl(certify=True)
+    reference = rfdiff.train_exact(**settings, n_times=2000).kl()
+    assert (np.abs(certified.value - reference.value) <= certified.error).all()
+    # The value is the finest rule's: closer to the truth than the run's own.
+    own = rfdiff.train_exact(**settings).kl()
+    gain = np.abs(own.value - reference.value) / np.abs(certified.value - reference.value)
+    assert (gain > 3.0).all()
+
+
 def test_standardised_data_report_in_their_own_units():
     x = 70.0 + 12.0 * rfdiff.bimodal(1.5, std=0.5).sample(120, np.random.default_rng(0))[:, 0]
     run = rfdiff.train_exact(np.array([1e4, 1e6]), data=x, held_out=0.25, m=64)

@@ -46,6 +46,24 @@ class TestPermutingFeatures:
         late = np.max(changes, axis=0)[TAU >= 1e4]
         assert (kl.error[TAU >= 1e4] <= 300.0 * late).all()
 
+    def test_changes_a_hard_case_within_its_error(self):
+        """Far modes, a constant VP and 16 features that all but agree, at late times."""
+        hard = {
+            "tau": [1e6, 1e9, 1e12], "m": 16, "features": "torch", "precondition": True,
+            "target": rfdiff.GaussianMixture([0.9, 0.1], [-15.0, 15.0], 1.0),
+            "sde": rfdiff.VPSDE(1.0, 1.0), "population": True,
+        }  # fmt: skip
+        run = rfdiff.train_exact(**hard)
+        f, kl = run.features, run.kl()
+        assert kl.error[-1] > 1e-4  # where 1e-9 was stated
+        for seed in range(5):
+            order = np.random.default_rng(seed).permutation(16)
+            features = RandomFeatures(
+                f.W[order], f.U[order], f.embedding, f.activation, f.preconditioner, f.law
+            )
+            other = rfdiff.train_exact(**hard | {"features": features, "precondition": False})
+            assert (np.abs(other.kl().value - kl.value) <= kl.error).all()
+
     def test_changes_densities_within_their_errors(self):
         run = rfdiff.train_exact(TAU, n=30, m=64)
         x = np.linspace(-6.0, 6.0, 41)
