@@ -95,24 +95,30 @@ class ReLUIntegral:
         knots = self._basis[0]
         for k, (end, sign) in enumerate(zip(self.domain, (-1.0, 1.0), strict=True)):
             if not np.isfinite(end):
-                slope, curvature = self._outer_piece(thetas, float(knots[-k]), sign)
-                value = np.logaddexp(value, _log_tail(ends[:, k, 0], sign * slope, curvature))
+                piece, rounding = self._outer_piece(thetas, float(knots[-k]), sign)
+                tail = _log_tail(ends[:, k, 0], sign * piece[0], piece[1])
+                value = np.logaddexp(value, tail)
+                with np.errstate(invalid="ignore"):
+                    error = error + np.exp(tail - value) * rounding
         return value, np.where(np.isfinite(value), error, 0.0)
 
     def _outer_piece(
         self, thetas: FloatArray, x: float, sign: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Return s and ∂ₓs at the outermost knot x, outwards: sums over what is active there.
+        """Return s and ∂ₓs outwards of the outermost knot x, (2, n), and what a log tail errs by.
 
-        A sum of nothing is zero, and so is one that is rounding: whether the density has a
-        normalisation hangs on it.
+        They are sums over what is active there. A sum of nothing is zero, and so is one that is
+        rounding: whether the density has a normalisation hangs on it.
         """
         w, scale = self.features.W[:, 0], float(self.features.output_scale(self.t))
         beyond, at = sign * (self._kinks - x) > 0.0, self._kinks == x
         active = np.where(sign * w > 0.0, ~beyond, beyond | ((sign < 0.0) & at & (w < 0.0)))
         values = np.where(active, scale * (w * x + self.features.biases(self.t)), 0.0)
-        slopes = np.where(active, scale * w, 0.0)
-        return _sum_or_zero(thetas, values), _sum_or_zero(thetas, slopes)
+        terms = np.stack([values, np.where(active, scale * w, 0.0)])
+        sums, sizes = terms @ thetas.T, _SUM_ROUNDING * (np.abs(terms) @ np.abs(thetas).T)
+        piece = np.where(np.abs(sums) <= sizes, 0.0, sums)
+        share = np.divide(sizes, np.abs(piece), out=np.zeros_like(sizes), where=piece != 0.0)
+        return piece, share.sum(0)
 
     def moments(self, reference: Reference) -> tuple[FloatArray, FloatArray]:
         """Return E_p[ψ_j] and its error, each (m,), in closed form from tail moments of p."""
@@ -135,12 +141,6 @@ class ReLUIntegral:
                 mean[index] += sign * jump[index] * beyond.value[2]
                 error[index] += 0.5 * jump[index] * beyond.error[2]
         return mean, error + 2.0**-51 * np.abs(mean)
-
-
-def _sum_or_zero(thetas: FloatArray, terms: FloatArray) -> FloatArray:
-    """Return Σ_j θ_j terms_j, (n,), zero where it is within its own rounding."""
-    total = thetas @ terms
-    return np.where(np.abs(total) <= _SUM_ROUNDING * (np.abs(thetas) @ np.abs(terms)), 0.0, total)
 
 
 def _log_tail(value: FloatArray, slope: FloatArray, curvature: FloatArray) -> FloatArray:

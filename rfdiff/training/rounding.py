@@ -39,8 +39,8 @@ _NEAR_RANK = 4.0
 # What the finer of two rules may err by, in units of their difference: next to nothing where they
 # converge, but panels too wide for the activation converge slowly.
 _QUADRATURE = 3.0
-# Rounding of a loss's constant, in units of ε: σ_t is known to some hundred of them at small t.
-_OF_CONSTANT = 1024.0
+# Rounding of a loss as a whole, in units of ε: σ_t is known to some hundred of them at small t.
+_OF_PROCESS = 1024.0
 # Training times asked a decade, and the decade beyond which τ counts as 0 or ∞.
 _ASKED_A_DECADE, _FAR = 4.0, 330.0
 # Arguments of φ₁′ below which its series is used.
@@ -278,7 +278,8 @@ class FlowRoundingAt:
             """Return what L(θ) errs by at a given θ."""
             error = np.abs(theta) @ (_EPSILON * np.abs(quadratic.cross).sum(0))
             error = (np.square(theta) @ size + 2.0 * error).sum(-1)
-            error = _DEVIATIONS * error + _OF_CONSTANT * _EPSILON * abs(quadratic.constant)
+            size_of_loss = abs(quadratic.constant) + np.abs(quadratic(theta))
+            error = _DEVIATIONS * error + _OF_PROCESS * _EPSILON * size_of_loss
             if quadratic.coarse is not None:
                 error += _QUADRATURE * np.abs(quadratic.coarse(theta) - quadratic(theta))
             return error
