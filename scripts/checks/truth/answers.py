@@ -6,11 +6,13 @@ import numpy as np
 
 from .arithmetic import doubles, exact
 from .bounds import mismatch, prior
-from .cases import Case
+from .case import Case
 from .comparison import Known, Learned, flat
 from .flow import theta_at
+from .infinite import InfiniteTruth
 from .laws import Density, Domain, gaussians
 from .model import CHECK, FINE, Truth
+from .transported import flow_divergences, reverse_divergences
 
 Answers = dict[str, list[Known]]
 
@@ -147,6 +149,35 @@ def _bounds(case: Case, names: dict[str, Any], truth: Truth) -> Answers:
     }
 
 
+def _transported(case: Case, names: dict[str, Any], truth: Truth) -> Answers:
+    t, _ = _where(case, names["run"])
+    law = truth.density(case.facts["against"], t)
+    solve = reverse_divergences if case.kind == "reverse-sde" else flow_divergences
+    out: Answers = {quantity: [] for quantity in case.questions}
+    kinds = [quantity.split(" ", 1)[1] for quantity in case.questions]
+    for tau in case.tau:
+        found = solve(kinds, truth, truth.theta(tau), t, law)
+        for quantity, kind in zip(case.questions, kinds, strict=True):
+            out[quantity].append(found[kind])
+    return out
+
+
+def _infinite(case: Case, names: dict[str, Any], truth: Truth) -> Answers:
+    facts = case.facts
+    # The kernel's error covers its time rule, that of wide features does not.
+    times = (48, 32) if facts["by_kernel"] else (facts["n_times"],) * 2
+    limit = InfiniteTruth(truth, facts["law"], times)
+    out: Answers = {}
+    for quantity in case.questions:
+        if "loss" in quantity:
+            out[quantity] = [limit.loss(tau) for tau in case.tau]
+        elif "score" in quantity:
+            out[quantity] = [limit.score(*facts["point"], tau) for tau in case.tau]
+        else:
+            out[quantity] = limit.measured(names["run"].default_time, case.tau)
+    return out
+
+
 _ANSWERS = {
     "kl": _divergences,
     "kl certified": _divergences,
@@ -159,4 +190,7 @@ _ANSWERS = {
     "units": _units,
     "bound": _bounds,
     "decomposition": _bounds,
+    "infinite width": _infinite,
+    "reverse-sde": _transported,
+    "probability-flow": _transported,
 }

@@ -10,13 +10,13 @@ from functools import cache
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-BITS = 256
+BITS = 192
 ctx.prec = BITS
 
 ZERO, ONE, HALF = arb(0), arb(1), arb(1) / 2
 ROOT_TWO, ROOT_PI, ROOT_TWO_PI = arb(2).sqrt(), arb.pi().sqrt(), (2 * arb.pi()).sqrt()
-# Beyond so many standard deviations a normal tail is below 10⁻⁸⁵.
-FAR = 20.0
+# Beyond so many standard deviations a normal tail is below 10⁻⁵⁶.
+FAR = 16.0
 
 
 def exact(x: float) -> arb:

@@ -58,24 +58,31 @@ def mismatch(truth: Truth, t: float) -> Mismatch:
     return Mismatch(losses[0], losses[1], (norms[0], norms[1]), 0.5 * (truth.t_max - t))
 
 
-def _nodes(law: Mixture, truth: Truth, t: arb) -> tuple:
+def law_nodes(law: Mixture, truth: Truth, t: arb, parts: float = 0) -> tuple:
+    """Return p_t, and nodes and weights that resolve it; fewer, for a given number of parts."""
     means, stds = law.diffused(truth.process.scale(t), truth.process.variance(t))
     density = gaussians(doubles(law.weights), doubles(means), doubles(stds))
-    u, w = double_gauss_legendre(16)
-    width = np.diff(density.edges)[:, None]
-    return density, density.edges[:-1, None] + width * u, width * w
+    u, w = double_gauss_legendre(16 if parts == 0 else 8)
+    edges = density.edges
+    if parts:
+        low = min(float((a - 6 * s).mid()) for a, s in zip(means, stds, strict=True))
+        high = max(float((a + 6 * s).mid()) for a, s in zip(means, stds, strict=True))
+        widest = 3.0 * float(min(stds, key=float).mid()) / parts
+        edges = np.linspace(low, high, int(np.ceil((high - low) / widest)) + 1)
+    width = np.diff(edges)[:, None]
+    return density, (edges[:-1, None] + width * u).ravel(), (width * w).ravel()
 
 
 def _information(law: Mixture, truth: Truth, t: arb) -> float:
     """Return E‖∇log p_t‖²."""
-    density, x, w = _nodes(law, truth, t)
+    density, x, w = law_nodes(law, truth, t)
     return float((w * np.exp(density.log_density(x)) * density.score(x) ** 2).sum())
 
 
 def prior(truth: Truth) -> Known:
     """Return KL(p_T‖π)."""
     law = Mixture.of_target(truth.problem.target)
-    density, x, w = _nodes(law, truth, exact(truth.t_max))
+    density, x, w = law_nodes(law, truth, exact(truth.t_max))
     std = float(truth.process.prior_std.mid())
     log_p = density.log_density(x)
     log_prior = -0.5 * (x / std) ** 2 - np.log(std) - 0.5 * np.log(2.0 * np.pi)

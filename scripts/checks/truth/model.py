@@ -12,7 +12,7 @@ from .flow import theta_at
 from .laws import Density, compact, gaussians
 from .mixtures import Mixture
 from .process import Features, Process, Weighting
-from .rules import Moving, Rule, fine_edges, graded, panelled
+from .rules import Moving, Rule, draw_edges, fine_edges, graded, panelled
 
 # Nodes a panel of the fine time rule, and of the one that tells how well it does.
 FINE, CHECK = 12, 8
@@ -80,6 +80,10 @@ class Truth:
             noise = [vector(z) for z in self.problem.noise]
             points = self.in_training(self.problem.data)
             rule = graded(self.t_min, self.t_max, self.n_times)
+            if self.order is not None:
+                ends = self.t_min, self.t_max
+                edges = draw_edges(self.features, self.process, points, noise, *ends)
+                rule = panelled(edges, self.order)
             return assemble_draws(points, noise, self.features, self.process, self.weighting, rule)
         return assemble(law, self.features, self.process, self.weighting, self.rule(law))
 

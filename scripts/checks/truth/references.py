@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case
+from .case import Case
 
 FILE = Path(__file__).parent / "references.json"
 Numbers = dict[str, list[tuple[float, float]]]

@@ -5,10 +5,12 @@ crossing, panels graded towards small t, and as many of them as the swiftest kin
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from flint import arb
+from scipy.optimize import brentq
 
 from .arithmetic import exact, gauss_legendre
 from .process import Features, Process
@@ -92,6 +94,45 @@ def fine_edges(moving: Moving, t_min: float, t_max: float, smooth: bool = False)
         else:
             done.append(b)
     return np.array(done)
+
+
+def draw_edges(
+    features: Features, process: Process, points: list[arb], noise: list[list[arb]],
+    t_min: float, t_max: float,
+) -> np.ndarray:  # fmt: skip
+    """Return panel edges at every time at which a fixed noise draw r x + σ z meets a kink."""
+    s = np.linspace(np.sqrt(t_min), np.sqrt(t_max), _SAMPLES)
+    t = s * s
+    t[0], t[-1] = t_min, t_max
+    moments = [exact(x) for x in t]
+    scale = np.array([float(process.scale(x).mid()) for x in moments])
+    std = np.array([float(process.std(x).mid()) for x in moments])
+    b = np.array([[float(x.mid()) for x in features.biases(moment)] for moment in moments])
+    octaves = max(1, int(np.ceil(np.log2(t_max / t_min))))
+    edges = [*np.geomspace(t_min, t_max, octaves + 1), *np.linspace(t_min, t_max, 9)]
+    for x, draws in zip(points, noise, strict=True):
+        for z in draws:
+            at = float(x.mid()) * scale + float(z.mid()) * std
+            for j, w in enumerate(features.w):
+                g = at * float(w) + b[:, j]
+                for k in np.flatnonzero(g[:-1] * g[1:] < 0):
+                    edges.append(brentq(_meeting(features, process, x, z, j), t[k], t[k + 1],
+                                        xtol=1e-16, rtol=1e-15))  # fmt: skip
+    edges = np.unique(np.clip(edges, t_min, t_max))
+    return edges[np.insert(np.diff(edges) > 1e-15, 0, True)]
+
+
+def _meeting(
+    features: Features, process: Process, x: arb, z: arb, j: int
+) -> Callable[[float], float]:
+    """Return the pre-activation of feature j along a fixed noise draw."""
+
+    def gap(t: float) -> float:
+        moment = exact(t)
+        at = process.scale(moment) * x + process.std(moment) * z
+        return float((features.w[j] * at + features.biases(moment)[j]).mid())
+
+    return gap
 
 
 def _moves(w: np.ndarray, start: tuple, end: tuple) -> bool:
