@@ -129,15 +129,15 @@ def sizes(
 def known(rng: Draw, kind: str, number: int, **budget: int) -> Case:
     """Return a case with a known target."""
     arguments = {"tau": times(rng)}
-    compact = chance(rng, 0.15)
-    arguments["target"] = compact(rng) if compact else mixture(rng)
-    if chance(rng, 0.25) and not compact:
+    bounded = chance(rng, 0.15)
+    arguments["target"] = compact(rng) if bounded else mixture(rng)
+    if chance(rng, 0.25) and not bounded:
         arguments["population"] = "True"
     sizes(rng, arguments, **budget)
     if "population" not in arguments and chance(rng, 0.1):
         arguments["n"] = str(min(int(arguments["n"]), 10 if kind != "kl certified" else 3))
         arguments["noise_samples"] = str(pick(rng, 1, 2, 4))
-    return Case(kind, number, arguments, facts={"compact": compact})
+    return Case(kind, number, arguments, facts={"compact": bounded})
 
 
 def evaluation(rng: Draw, case: Case, *, line: bool = True) -> str:

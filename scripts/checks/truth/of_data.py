@@ -1,7 +1,7 @@
 """Cases of data in units of their own: likelihoods, densities, distances, test losses."""
 
 from .case import Case
-from .drawing import Draw, asked, chance, pick, times
+from .drawing import Draw, asked, chance, pick, sizes, times
 
 
 def points(rng: Draw, n: int) -> str:
@@ -39,8 +39,8 @@ def data_options(rng: Draw, case: Case) -> str:
 
 def nll(kind: str, number: int, rng: Draw) -> Case:
     certified = kind == "nll certified"
-    sizes = {"widest": 12, "nodes": 1000} if certified else {"most": 40_000}
-    case = of_data(rng, kind, number, **sizes)
+    budget = {"widest": 12, "nodes": 1000} if certified else {"most": 40_000}
+    case = of_data(rng, kind, number, **budget)
     options, last = data_options(rng, case), "certify=True" if certified else ""
     case.questions[kind] = asked("run.nll", options, last)
     case.questions[f"{kind} on train"] = asked("run.nll", options, "on='train'", last)
