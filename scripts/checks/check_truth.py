@@ -19,13 +19,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from traceback import format_exc
 
 # Small matrices: a thread each, processes side by side.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from truth.cases import KINDS, SHARES
+from truth.cases import KINDS, SHARES, random_case
 from truth.checking import Outcome, check
 from truth.references import References
 from truth.report import describe, failures, passes, table
@@ -33,11 +34,17 @@ from truth.report import describe, failures, passes, table
 
 def _one(kind: str, number: int, fresh: bool) -> Outcome:
     """Check a case in a worker."""
-    stored = None if fresh else _STORED.setdefault("all", References())
-    return check(kind, number, stored)
+    if not fresh and not _STORED:
+        _STORED.append(References())
+    stored = None if fresh else _STORED[0]
+    try:
+        return check(kind, number, stored)
+    except Exception:
+        return Outcome(kind, number, random_case(kind, number).call, crash=format_exc())
 
 
-_STORED: dict[str, References] = {}
+# The references that a worker has read.
+_STORED: list[References] = []
 
 
 def run(options: argparse.Namespace, kinds: list[str]) -> list[Outcome]:
@@ -51,10 +58,7 @@ def run(options: argparse.Namespace, kinds: list[str]) -> list[Outcome]:
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         futures = {pool.submit(_one, *case, options.fresh): case for case in cases}
         for done, future in enumerate(as_completed(futures), 1):
-            try:
-                outcome = future.result()
-            except Exception as error:
-                raise RuntimeError(f"case {futures[future]} failed") from error
+            outcome = future.result()
             outcomes.append(outcome)
             if outcome.computed is not None and options.make_references:
                 stored.keep(f"{outcome.kind} {outcome.number}", outcome.mark, outcome.computed)
@@ -85,10 +89,12 @@ def main() -> int:
         return 0 if passes([outcome]) else 1
     outcomes = run(options, options.kinds.split(","))
     print(failures(outcomes))
-    refused = [outcome for outcome in outcomes if outcome.refusal]
+    refused = [outcome for outcome in outcomes if outcome.refusal or outcome.crash]
     for outcome in refused:
         print(describe(outcome))
-    print(f"\n{len(outcomes)} cases, {len(refused)} refused\n\n{table(outcomes)}")
+    crashed = sum(bool(outcome.crash) for outcome in outcomes)
+    print(f"\n{len(outcomes)} cases, {len(refused)} refused, {crashed} crashed\n")
+    print(table(outcomes))
     return 0 if passes(outcomes) else 1
 
 

@@ -58,6 +58,7 @@ class Outcome:
     call: str
     numbers: list[Number] = field(default_factory=list)
     refusal: str = ""
+    crash: str = ""
     mark: str = ""
     computed: Numbers | None = None
     seconds: tuple[float, float] = (0.0, 0.0)

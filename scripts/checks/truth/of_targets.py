@@ -38,13 +38,15 @@ def smooth(kind: str, number: int, rng: Draw) -> Case:
         arguments["target"] = f"rfdiff.bimodal({pick(rng, 50.0, 200.0, 1000.0)})"
     if chance(rng, 0.4):
         arguments["population"] = "True"
-    sizes(rng, arguments, widest=8)
+    sizes(rng, arguments, widest=6)
     arguments["n_times"] = str(pick(rng, 8, 12, 16))
     if "n" in arguments:
-        arguments["n"] = str(pick(rng, 1, 2, 5, 10))
+        arguments["n"] = str(pick(rng, 1, 2, 3, 5))
     activation = repr(pick(rng, "swish", "erf", "tanh"))
     if "RandomFeatures" in arguments.get("features", ""):
-        arguments["features"] = arguments["features"][:-1] + f", activation={activation})"
+        # The references' step in x goes with the steepest feature.
+        drawn = arguments["features"].split("*", 1)[1]
+        arguments["features"] = f"rfdiff.RandomFeatures(0.5 *{drawn[:-1]}, activation={activation})"
     else:
         arguments["activation"] = activation
     case = Case(kind, number, arguments, facts={"compact": False})

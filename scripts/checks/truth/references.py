@@ -54,4 +54,7 @@ class References:
         """Write the file, a line a case."""
         lines = (f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(record, ensure_ascii=False)}"
                  for key, record in sorted(self.records.items()))  # fmt: skip
-        self.path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        # Workers may be reading: the file is there at once or not at all.
+        whole = self.path.with_suffix(".new")
+        whole.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        whole.replace(self.path)

@@ -47,6 +47,8 @@ def passes(outcomes: list[Outcome]) -> bool:
     excess = np.array([
         number.excess for outcome in outcomes for number in outcome.numbers if not number.silent
     ])  # fmt: skip
+    if any(outcome.crash for outcome in outcomes):
+        return False
     return bool(len(excess) and (excess <= 1).mean() >= HONEST and (excess <= FACTOR).all())
 
 
@@ -64,6 +66,8 @@ def describe(outcome: Outcome, *, only_bad: bool = False) -> str:
     lines += [f"    {line}" for line in outcome.call.splitlines()]
     if outcome.refusal:
         lines.append(f"    refused: {outcome.refusal}")
+    if outcome.crash:
+        lines.append(f"    crashed: {outcome.crash}")
     for number in outcome.numbers:
         if only_bad and number.excess <= 1:
             continue

@@ -65,18 +65,19 @@ class Moving:
         return self.u @ e, float(width.min()), float(low), float(high)
 
 
-def fine_edges(moving: Moving, t_min: float, t_max: float, smooth: bool = False) -> np.ndarray:
+def fine_edges(moving: Moving, t_min: float, t_max: float) -> np.ndarray:
     """Return panel edges in t."""
     octaves = max(1, int(np.ceil(np.log2(t_max / t_min))))
     edges = list(np.geomspace(t_min, t_max, octaves + 1)) + list(np.linspace(t_min, t_max, 9))
+    # A smooth activation has its own scale 1/|w| in x, and no kinks that cross.
+    smooth = moving.features.activation != "relu"
+    rounding = 1.0 / np.abs(moving.w) if smooth else np.zeros_like(moving.w)
     if not smooth:
         edges += _crossings(moving, t_min, t_max)
     edges = np.unique(np.clip(edges, t_min, t_max))
     edges = edges[np.insert(np.diff(edges) > 1e-13, 0, True)]
     edges[-1] = t_max
-    if smooth:
-        return edges
-    done, stack = [t_min], [(a, b) for a, b in itertools.pairwise(edges)][::-1]
+    done, stack = [t_min], list(itertools.pairwise(edges))[::-1]
     known = {}
 
     def at(t: float) -> tuple[np.ndarray, float, float, float]:
@@ -86,9 +87,8 @@ def fine_edges(moving: Moving, t_min: float, t_max: float, smooth: bool = False)
 
     while stack:
         a, b = stack.pop()
-        if b - a > _LEAST * (t_max - t_min) * min(1.0, 8.0 * np.sqrt(b)) and _moves(
-            moving.w, at(a), at(b)
-        ):
+        least = _LEAST * (t_max - t_min) * min(1.0, 8.0 * np.sqrt(b))
+        if b - a > least and _moves(moving.w, rounding, at(a), at(b)):
             middle = 0.5 * (a + b)
             stack += [(middle, b), (a, middle)]
         else:
@@ -135,11 +135,11 @@ def _meeting(
     return gap
 
 
-def _moves(w: np.ndarray, start: tuple, end: tuple) -> bool:
+def _moves(w: np.ndarray, rounding: np.ndarray, start: tuple, end: tuple) -> bool:
     """Return whether some kink moves too far over a panel, within the support."""
     with np.errstate(divide="ignore", invalid="ignore"):
         first, last = -start[0] / w, -end[0] / w
-    width = min(start[1], end[1])
+    width = np.hypot(min(start[1], end[1]), rounding)
     low, high = min(start[2], end[2]), max(start[3], end[3])
     inside = (np.maximum(first, last) > low) & (np.minimum(first, last) < high)
     return bool((inside & (np.abs(first - last) > _STEP * width)).any())
