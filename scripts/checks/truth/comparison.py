@@ -169,10 +169,23 @@ class Compared:
 
     def changing_sign(self, kind: str) -> np.ndarray:
         """Return the panels over which the difference under a modulus changes sign."""
-        gap = self.p - self.q if kind == "total-variation" else self.cdfs[0] - self.cdfs[1]
+        if kind == "total-variation":
+            inner = self.p - self.q
+            # Just inside the ends, where a bounded law still has its density.
+            ends = [self._difference(self.edges[:-1]), self._difference(self.edges[1:])]
+        else:
+            inner = self.cdfs[0] - self.cdfs[1]
+            masses = [np.cumsum((density @ self.w) * self.width) for density in (self.p, self.q)]
+            at_edges = np.concatenate([[0.0], masses[0] - masses[1]])
+            ends = [at_edges[:-1], at_edges[1:]]
+        gap = np.column_stack([ends[0], inner, ends[1]])
         size = np.abs(gap).max(1)
         crossing = (gap.min(1) < 0) & (gap.max(1) > 0)
         return crossing & (size * self.width > 1e-15) & (self.width > 1e-12)
+
+    def _difference(self, x: np.ndarray) -> np.ndarray:
+        """Return p − p̂."""
+        return np.exp(self.law_log_density(x)) - np.exp(self.potential(x) - self.log_z)
 
     def total(self, values: np.ndarray) -> float:
         """Return the integral of nodal values."""

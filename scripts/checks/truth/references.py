@@ -33,7 +33,11 @@ class References:
 
     def __init__(self, path: Path = FILE) -> None:
         self.path = path
-        self.records: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self.records = self._read()
+        self.fresh: dict[str, Any] = {}
+
+    def _read(self) -> dict[str, Any]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def find(self, case: Case, run: Any) -> Numbers | None:
         """Return the stored answers of a case, None if there are none for its problem."""
@@ -48,10 +52,11 @@ class References:
             name: [[float(f"{value:.17g}"), float(f"{error:.2g}")] for value, error in pairs]
             for name, pairs in numbers.items()
         }
-        self.records[key] = [mark, rounded]
+        self.fresh[key] = [mark, rounded]
 
     def write(self) -> None:
-        """Write the file, a line a case."""
+        """Add what is new to the file, a line a case."""
+        self.records = self._read() | self.fresh
         lines = (f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(record, ensure_ascii=False)}"
                  for key, record in sorted(self.records.items()))  # fmt: skip
         # Workers may be reading: the file is there at once or not at all.
