@@ -21,7 +21,9 @@ from .laws import Density
 from .model import Truth
 
 _FLOW_STEPS, _GRID_STEPS, _CELLS = 2400, 3000, 6000
-_REACH = 13.0
+_REACH, _FARTHEST = 13.0, 100.0
+# Where rounding and Crank–Nicolson's oscillations take over.
+_THIN = 1e-24
 _LOG_TWO_PI = np.log(2.0 * np.pi)
 
 
@@ -162,19 +164,25 @@ def reverse_divergences(
     kinds: list[str], truth: Truth, theta: list[arb], t: float, law: Density
 ) -> dict[str, Known]:
     """Return divergences of the reverse SDE's law."""
-    found = []
+    found, quadrature = [], {}
     for share in (1, 2, 4):
         clock = Clock(truth, t, _GRID_STEPS // share, theta)
-        log_density, below, grid_reach = _fokker_planck(clock, truth, law, _CELLS // share)
-        edges, x, w = _nodes(law, 4, grid_reach)
-        beyond = 1.0 - float(np.diff(below(edges[[0, -1]]))[0])
-        nodes = OnNodes(w, law.log_density(x), log_density(x), _law_cdf(law, x), below(x), beyond)
-        found.append({kind: nodes.value(kind) for kind in kinds})
+        log_density, below, reach = _fokker_planck(clock, truth, law, _CELLS // share)
+        values = []
+        for parts in (16, 11):
+            edges, x, w = _nodes(law, parts, reach)
+            beyond = 1.0 - float(np.diff(below(edges[[0, -1]]))[0])
+            log_p = law.log_density(x)
+            nodes = OnNodes(w, log_p, log_density(x), _law_cdf(law, x), below(x), beyond)
+            values.append({kind: nodes.value(kind) for kind in kinds})
+        found.append(values[0])
+        quadrature = {k: abs(values[0][k] - values[1][k]) for k in kinds}
     out, lost = {}, 1e-11 + max(beyond, 0.0) * float(np.abs(edges).max())
     for kind in kinds:
         fine, half, quarter = (values[kind] for values in found)
         better, worse = fine + (fine - half) / 3.0, half + (half - quarter) / 3.0
-        out[kind] = Known(better, abs(better - worse) + 1e-3 * abs(fine - half) + lost)
+        doubt = abs(better - worse) + 1e-3 * abs(fine - half) + 2.0 * quadrature[kind] + lost
+        out[kind] = Known(better, doubt)
     return out
 
 
@@ -182,13 +190,13 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def _fokker_planck(
-    clock: Clock, truth: Truth, law: Density, cells: int
+    clock: Clock, truth: Truth, law: Density, cells: int, ends: float = _REACH
 ) -> tuple[Function, Function, float]:
     """Return log p̂ and the distribution function at t, and how far beyond the law they reach."""
     log_p = law.log_density(law.edges)
     bulk = law.edges[log_p > log_p.max() - 60.0]
     spread = np.abs(bulk / clock.r[0]).max() / 9.0
-    edges = np.linspace(-_REACH, _REACH, cells + 1)
+    edges = np.linspace(-ends, ends, cells + 1)
     h, z = edges[1] - edges[0], 0.5 * (edges[1:] + edges[:-1])
     size = np.sqrt(spread**2 + clock.v**2)
     start = float(truth.process.prior_std.mid()) / (clock.r[-1] * size[-1])
@@ -218,11 +226,30 @@ def _fokker_planck(
         system[1] += 1.0
         density = solve_banded((1, 1), system, known)
         now = then
+    # Mass that is driven to the ends piles up there and oscillates.
+    spilled = max(np.abs(density[[0, 1, -2, -1]]).max(), -density.min())
+    if spilled > 1e-9 * density.max() and ends < _FARTHEST:
+        return _fokker_planck(clock, truth, law, 2 * cells, 2.0 * ends)
     scale = clock.r[0] * size[0]
-    log_q = CubicSpline(z, np.log(np.maximum(density, 1e-290)))
+    log_q = _continued(z, density)
     below = CubicSpline(edges, np.concatenate([[0.0], np.cumsum(density) * h]))
-    reach = max(0.9 * _REACH * scale - np.abs(bulk).max(), 0.1 * scale)
+    reach = max(0.9 * ends * scale - np.abs(bulk).max(), 0.1 * scale)
     return (lambda x: log_q(x / scale) - np.log(scale)), (lambda x: below(x / scale)), reach
+
+
+def _continued(z: np.ndarray, density: np.ndarray) -> Function:
+    """Return the logarithm of a density, along lines where it is too thin to be resolved."""
+    counts = density > _THIN * density.max()
+    top = int(density.argmax())
+    first = top - int(np.argmin(np.append(counts[top::-1], False))) + 1
+    last = top + int(np.argmin(np.append(counts[top:], False))) - 1
+    spline = CubicSpline(z[first : last + 1], np.log(density[first : last + 1]))
+
+    def at(x: np.ndarray) -> np.ndarray:
+        inner = np.clip(x, z[first], z[last])
+        return spline(inner) + spline(inner, 1) * (x - inner)
+
+    return at
 
 
 def _times_bands(bands: np.ndarray, x: np.ndarray) -> np.ndarray:
