@@ -54,11 +54,7 @@ def units(kind: str, number: int, rng: Draw) -> Case:
     case.facts["certified"] = False
     at = "run.data[:3, 0]"
     case.facts["points"] = at
-    case.prepare = (
-        "from rfdiff.densities.in_units import DensityInUnits; own = DensityInUnits("
-        f"{asked('run.learned_density', options)}, "
-        "run.problem.units)"
-    )
+    case.prepare = f"own = {asked('run.learned_density', options)}"
     case.questions["log density in units"] = (
         f"rfdiff.Estimate(own.log_density({at}), own.log_density_error({at}))"
     )
