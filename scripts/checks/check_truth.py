@@ -2,7 +2,7 @@
 
 A case is a kind and a number, which draw a call of `train_exact` and questions to its run. The
 references share no quadrature, no eigendecomposition and no formula's code with the package; they
-are kept in truth/references.json and computed where a case's problem has changed, which needs
+are kept in tests/truth/references.json and computed where a case's problem has changed, which needs
 python-flint. Prints every dishonest case with the call that shows it, worst first, and a table;
 the exit status says whether less than 98 in 100 errors were honest, or any was too small by more
 than a factor of three.
@@ -24,7 +24,7 @@ from traceback import format_exc
 # Small matrices: a thread each, processes side by side.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from truth.cases import KINDS, SHARES, random_case
 from truth.checking import Outcome, check

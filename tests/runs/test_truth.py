@@ -3,13 +3,9 @@
 The short form of scripts/checks/check_truth.py, which says how the references are made.
 """
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "checks"))
 from truth.checking import Outcome, check
 from truth.references import References
 from truth.report import describe, failures, passes
