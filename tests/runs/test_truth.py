@@ -6,6 +6,7 @@ The short form of scripts/checks/check_truth.py, which says how the references a
 from dataclasses import replace
 
 import pytest
+
 from truth.checking import Outcome, check
 from truth.references import References
 from truth.report import describe, failures, passes
