@@ -6,6 +6,7 @@ import pytest
 from rfdiff.loss.completed_square import CompletedSquare
 from rfdiff.loss.quadratic import QuadraticLoss
 from rfdiff.loss.score_matching import ScoreMatching
+from rfdiff.numerics.halvings import Halvings
 from rfdiff.training.gradient_flow import GradientFlow
 
 
@@ -100,6 +101,9 @@ def test_flows_and_score_matching_take_either_form(pair):
     dense, factored = pair
     flow, tau = GradientFlow(dense), np.logspace(0, 9, 400)
     np.testing.assert_allclose(flow.loss(tau, factored), flow.loss(tau), rtol=1e-7)
-    by_matrix, by_factor = ScoreMatching(dense, dense, 0.0), ScoreMatching(factored, factored, 0.0)
+    by_matrix, by_factor = (
+        ScoreMatching(Halvings.build(lambda share, loss=loss: loss, "times"), 0.0)
+        for loss in (dense, factored)
+    )
     theta = flow.theta(tau[::40])
     np.testing.assert_allclose(by_factor(theta).value, by_matrix(theta).value, rtol=1e-7)

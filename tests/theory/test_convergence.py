@@ -44,7 +44,8 @@ def test_sampling_error_vanishes_at_first_order_in_n():
     sizes = [100, 200, 400, 800, 1600]
     features = draw_features("l1", 64, EMBEDDING, seed=0)
     errors = sample_errors(LAW, OBJECTIVE.refined, features, sizes, 1e6, seeds=16)
-    assert (errors.error < 0.05 * errors.value.mean(axis=0)).all()
+    # The errors of 64 time nodes, from three levels of them, are a tenth of I₁ at the most.
+    assert (errors.error < 0.1 * errors.value.mean(axis=0)).all()
     groups = errors.value.reshape(4, 4, len(sizes)).mean(axis=1)
     assert abs(fit_power_law(sizes, groups, window=(100, 1600)).exponent + 1.0) < 0.2
 
