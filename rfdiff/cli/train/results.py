@@ -62,7 +62,14 @@ class TrainResults:
                 on: {"value": curve.value, "error": curve.error} for on, curve in self.nll.items()
             }
         result["early_stopping"] = {
-            of: {"tau": b.tau, "value": float(b.value), "error": float(b.value.error), "at": b.at}
+            of: {
+                "tau": b.tau,
+                "low": b.low,
+                "high": b.high,
+                "value": float(b.value),
+                "error": float(b.value.error),
+                "at": b.at,
+            }
             for of, b in self.best.items()
         }
         if self.baseline is not None:
@@ -185,4 +192,5 @@ def _sentence(best: EarlyStopping) -> str:
         "end": " — at the end of the range of tau: training longer may still help",
     }[best.at]
     value = f"{float(best.value):.5f}" if np.isfinite(best.value.value) else "inf"
-    return f"best {best.quantity}: {value} at tau = {best.tau:.3e}{where}"
+    flat = f" (within its error from {best.low:.1e} to {best.high:.1e})" if best.flat else ""
+    return f"best {best.quantity}: {value} at tau = {best.tau:.3e}{flat}{where}"
