@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.curve_minimum import zoom
+from ..numerics.evaluated_curve import EvaluatedCurve
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, training_times
-from .evaluated_curve import EvaluatedCurve
 
 # Points of ln τ this close lie on a parabola to 1e-6 of their distance from its vertex, and far
 # enough apart for it to stand out from a curve's rounding.

@@ -187,6 +187,8 @@ def test_one_signal_finishes_cleanly(start, signum):
     sweep.wait_for("ack", 10)
     workers = sweep.workers()
     sweep.stop(signum)
+    # Nothing can finish before the gate opens: the runner has all the time to hear the signal.
+    time.sleep(1.0)
     allow(sweep.log, None)
     assert sweep.finish() == (130, "")
     assert_gone(workers)
