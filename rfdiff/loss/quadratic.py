@@ -36,7 +36,7 @@ class Quadratic(Protocol):
 
     @property
     def diagonal(self) -> FloatArray:
-        """The diagonal of G, shape (m,): E λ h_j² of every feature."""
+        """E λ h_j² of every feature, the diagonal of G, shape (m,)."""
 
     def image(self, theta: ArrayLike) -> FloatArray:
         """Return θG for θ of shape (…, d, m), of the shape of θ."""
@@ -86,7 +86,7 @@ class QuadraticLoss:
 
     @property
     def diagonal(self) -> FloatArray:
-        """The diagonal of G, shape (m,): E λ h_j² of every feature."""
+        """E λ h_j² of every feature, the diagonal of G, shape (m,)."""
         return np.asarray(np.diagonal(self.gram))
 
     def __call__(self, theta: ArrayLike) -> FloatArray:
