@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from ..diffusion.law_on_domain import Domain, Reference, parse_domain
 from ..diffusion.sde import ForwardSDE
+from ..model.line.x_integral import XIntegral, x_integral
 from ..model.score import RandomFeatureScore
-from ..model.x_integral import XIntegral, x_integral
 from ..numerics.bisection import Mask, bisect
 from ..numerics.panels import Panels, distribution
 from ..support.errors import ArgumentError

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..diffusion.law_on_domain import Domain, Reference
+from ..model.line.x_integral import XIntegral, x_integral
 from ..model.score import RandomFeatureScore
-from ..model.x_integral import XIntegral, x_integral
 from ..numerics.quadrature import composite_gauss_legendre
 from ..support.validation import FloatArray
 

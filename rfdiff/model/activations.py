@@ -18,7 +18,7 @@ from .._kernels import activations as kernels
 from ..support.estimate import Estimate
 from ..support.registry import Registry
 from ..support.validation import FloatArray, count
-from .limit_kernels import ArcCosineKernel, ArcSineKernel, Kernel
+from .infinite_width.limit_kernels import ArcCosineKernel, ArcSineKernel, Kernel
 
 # Rounding of a Hermite coefficient of order p, relative to √E act²: this many units times p + 8.
 _ROUNDOFF = 2.0**-53

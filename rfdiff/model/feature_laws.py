@@ -16,7 +16,7 @@ from ..support.random import stream
 from ..support.registry import Registry
 from ..support.validation import FloatArray
 from .activations import ACTIVATIONS, Activation
-from .limit_kernels import Kernel
+from .infinite_width.limit_kernels import Kernel
 
 Rows = tuple[FloatArray, FloatArray]
 

@@ -1,7 +1,8 @@
 """Frozen random features: s_θ(x, t) = θ h(x, t), h = act(W x + U e(t))/(c(t) √m) [12].
 
-c(t) = 1, or σ_t where the output is preconditioned. With one seed the first 512 of 1024 features
-are the 512 of the smaller model.
+c(t) = 1, or σ_t where the output is preconditioned; vectors x may come scaled by the size of the
+marginal (`marginal_scaling`). With one seed the first 512 of 1024 features are the 512 of the
+smaller model.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..support.validation import FloatArray, count, one_of, squarable_array
 from .activations import ACTIVATIONS, Activation
 from .embeddings import Embedding
 from .feature_laws import FEATURE_LAWS
+from .marginal_scaling import MarginalScaling
 
 # A kink farther than this is at infinity: its feature is affine on every domain of interest.
 _INFINITELY_FAR = 1e100
@@ -34,6 +36,7 @@ class RandomFeatures:
             c(t) = 1 if None.
         law: name of the law the rows were drawn from, which defines the limit m → ∞; None for
             rows of unknown origin.
+        scaling: of the input, and of the output if it says so, in d ≥ 2; none if None.
     """
 
     W: FloatArray
@@ -42,6 +45,7 @@ class RandomFeatures:
     activation: str = "relu"
     preconditioner: ForwardSDE | None = None
     law: str | None = None
+    scaling: MarginalScaling | None = None
 
     def __post_init__(self) -> None:
         w = squarable_array("W", self.W)
@@ -58,6 +62,8 @@ class RandomFeatures:
         one_of("activation", self.activation, ACTIVATIONS)
         if self.law is not None:
             one_of("law", self.law, FEATURE_LAWS)
+        if self.scaling is not None and w.shape[1] == 1:
+            raise ArgumentError("scaling must be None in one dimension, where W x is not large")
         object.__setattr__(self, "W", w)
         object.__setattr__(self, "U", u)
 
@@ -100,9 +106,15 @@ class RandomFeatures:
         kappa = np.where(w == 0, np.where(b > 0, -np.inf, np.inf), kappa)
         return np.where(np.abs(kappa) > _INFINITELY_FAR, np.copysign(np.inf, kappa), kappa)
 
+    def input_scale(self, t: ArrayLike) -> FloatArray:
+        """Return the factor of x in act(·), shape t.shape: 1 without scaling."""
+        return np.ones(np.shape(t)) if self.scaling is None else self.scaling(t)
+
     def output_scale(self, t: ArrayLike) -> FloatArray:
-        """Return 1/(c(t) √m): the factor between act(·) and h, shape t.shape."""
+        """Return the factor between act(·) and h, 1/(c(t) √m) without scaling, shape t.shape."""
         factor = np.full(np.shape(t), 1.0 / np.sqrt(self.width))
+        if self.scaling is not None and self.scaling.output:
+            factor = factor * self.scaling(t)
         return factor if self.preconditioner is None else factor / self.preconditioner.std(t)
 
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
@@ -113,14 +125,18 @@ class RandomFeatures:
         return self.act(self._pre_activation(x, t)) * self.output_scale(t)
 
     def derivative(self, x: ArrayLike, t: float) -> FloatArray:
-        """Return act′(w_j·x + b_j)/(c(t) √m), ∇h_j without its factor w_j; shape as `__call__`."""
-        return self.act.derivative(self._pre_activation(x, t)) * self.output_scale(t)
+        """Return act′(w_j·x + b_j)/(c(t) √m), ∇h_j without its factor w_j; shape as `__call__`.
+
+        With scaling the factor of x counts in: ∇h_j is w_j times this in any case.
+        """
+        scale = self.output_scale(t) * self.input_scale(t)
+        return self.act.derivative(self._pre_activation(x, t)) * scale
 
     def _pre_activation(self, x: ArrayLike, t: float) -> FloatArray:
         x = np.asarray(x, dtype=np.float64)
         if self.dimension == 1:
             return x[..., None] * self.W[:, 0] + self.biases(t)
-        return x @ self.W.T + self.biases(t)
+        return self.input_scale(t) * x @ self.W.T + self.biases(t)
 
 
 def draw_features(
@@ -132,6 +148,7 @@ def draw_features(
     dimension: int = 1,
     activation: str = "relu",
     preconditioner: ForwardSDE | None = None,
+    scaling: MarginalScaling | None = None,
 ) -> RandomFeatures:
     """Draw m features; nested in m for one seed.
 
@@ -145,6 +162,7 @@ def draw_features(
         dimension: d.
         activation: name of act.
         preconditioner: if an SDE, the output is divided by its σ_t.
+        scaling: of the input, in d ≥ 2.
 
     >>> from rfdiff.model.embeddings import AffineEmbedding
     >>> features = draw_features("l1", 4, AffineEmbedding(), seed=0)
@@ -153,4 +171,4 @@ def draw_features(
     """
     m = count("m", m)
     w, u = FEATURE_LAWS[law].draw(m, dimension, embedding.size, seed)
-    return RandomFeatures(w, u, embedding, activation, preconditioner, law)
+    return RandomFeatures(w, u, embedding, activation, preconditioner, law, scaling)

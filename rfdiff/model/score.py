@@ -1,6 +1,6 @@
 """Scores s(x, t), their divergence and their x-integral, for every training time at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
@@ -13,16 +13,15 @@ from ..diffusion.sde import ForwardSDE
 from ..diffusion.targets import Target
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, finite_array, real
+from .affine_skip import AffineSkip
+from .fast_evaluation import Evaluator, evaluator
 from .features import RandomFeatures
+from .line.x_integral import x_integral
 from .theta_error import ThetaError
-from .x_integral import x_integral
 
 # Feature values held at once: 64 MB.
 _CHUNK = 1 << 23
 
-# s(x, t) at points x (n, d), of their shape. Those of the package's own scores give a point the
-# same bits in whatever batch it comes.
-Evaluator = Callable[[FloatArray, float], FloatArray]
 # Flat index of one training time, or of several.
 Index = int | NDArray[np.intp]
 
@@ -67,6 +66,8 @@ class RandomFeatureScore:
     Args:
         features: the frozen first layer.
         theta: output weights, shape (…, d, m).
+        theta_error: the error of θ, where it is known.
+        skip: a fixed affine part that is added, in d ≥ 2.
 
     >>> import numpy as np
     >>> from rfdiff.model.embeddings import AffineEmbedding
@@ -82,6 +83,7 @@ class RandomFeatureScore:
     features: RandomFeatures
     theta: FloatArray
     theta_error: ThetaError | None = None
+    skip: AffineSkip | None = None
 
     def __post_init__(self) -> None:
         theta = finite_array("theta", self.theta)
@@ -118,20 +120,11 @@ class RandomFeatureScore:
     def select(self, k: Index) -> "RandomFeatureScore":
         """Return the score of training time k, or of several."""
         flat = self.theta.reshape(-1, *self.theta.shape[-2:])
-        return RandomFeatureScore(self.features, flat[k])
+        return RandomFeatureScore(self.features, flat[k], skip=self.skip)
 
     def evaluator(self, k: int) -> Evaluator:
         """Return the fast evaluation at training time k."""
-        features, theta = self.features, np.ascontiguousarray(self.select(k).theta)
-
-        def evaluate(x: FloatArray, t: float) -> FloatArray:
-            out, scale = np.empty_like(x), float(features.output_scale(t))
-            kernels.feature_scores(
-                x, features.W, features.biases(t), theta, scale, features.act.code, out
-            )
-            return out
-
-        return evaluate
+        return evaluator(self.features, self.select(k).theta, self.skip)
 
     def __call__(self, x: ArrayLike, t: float) -> FloatArray:
         """Return s_θ(x, t), shape (…) + x.shape."""
@@ -142,7 +135,8 @@ class RandomFeatureScore:
         for part, chunk in self._chunks(x):
             h = self.features(chunk, t)
             out[..., part, :] = np.moveaxis(self.theta @ h.T, -1, -2)
-        return out.reshape(self.shape + x.shape)
+        out = out.reshape(self.shape + x.shape)
+        return out if self.skip is None else out + self.skip(x, t)
 
     def divergence(self, x: ArrayLike, t: float) -> FloatArray:
         """Return ∇ₓ·s_θ(x, t), shape (…) + x.shape (in d ≥ 2 without the last axis)."""
@@ -153,7 +147,8 @@ class RandomFeatureScore:
         out = np.empty((*self.shape, x.size // self.dimension))
         for part, chunk in self._chunks(x):
             out[..., part] = contracted @ self.features.derivative(chunk, t).T
-        return out.reshape(self.shape + x.shape[:-1])
+        out = out.reshape(self.shape + x.shape[:-1])
+        return out if self.skip is None else out + self.skip.divergence(t)
 
     def integral(self, x: ArrayLike, t: float) -> FloatArray:
         """Return ∫₀^x s_θ(y, t) dy in one dimension, shape (…) + x.shape; closed form."""

@@ -7,8 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .._kernels import samplers as kernels
+from ..model.line.score_table import score_table
 from ..model.score import RandomFeatureScore, Score, fast_score, is_piecewise_linear
-from ..model.score_table import score_table
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, memory
 from .path_noise import PathNoise

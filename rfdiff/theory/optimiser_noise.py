@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ..diffusion.law_on_domain import Domain, parse_domain
 from ..loss.minibatches import Minibatches
 from ..model.features import RandomFeatures
-from ..model.x_integral import XIntegral, x_integral
+from ..model.line.x_integral import XIntegral, x_integral
 from ..numerics.quadrature import composite_gauss_legendre
 from ..numerics.special import geometric_sum
 from ..support.errors import ArgumentError

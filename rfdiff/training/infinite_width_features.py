@@ -1,8 +1,8 @@
 """The gradient flow at m → ∞ for any feature law, by a wide model of quasi-Monte Carlo features.
 
-They reach the limit far faster than random ones (`rfdiff.model.quasi_random_features`); models of
-half and a quarter of the width, whose features are shifted at random several times, measure the
-error. Integrals over x are exact, so that the law may be a data set's.
+They reach the limit far faster than random ones (`model.infinite_width.quasi_random_features`);
+models of half and a quarter of the width, whose features are shifted at random several times,
+measure the error. Integrals over x are exact, so that the law may be a data set's.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
 from ..model.embeddings import Embedding
 from ..model.features import RandomFeatures
-from ..model.quasi_random_features import quasi_random_features
+from ..model.infinite_width.quasi_random_features import quasi_random_features
 from ..numerics.halvings import Halvings
 from ..support.validation import FloatArray, multiple
 from .gradient_flow import GradientFlow

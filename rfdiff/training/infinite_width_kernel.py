@@ -24,7 +24,7 @@ from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
 from ..model.embeddings import Embedding
 from ..model.feature_laws import limit_kernel
-from ..model.limit_kernels import Kernel
+from ..model.infinite_width.limit_kernels import Kernel
 from ..numerics.eigen import symmetric_eigen
 from ..numerics.halvings import Halvings
 from ..support.validation import FloatArray, count, memory, multiple

@@ -22,8 +22,8 @@ from rfdiff.diffusion.targets import raised_cosine
 from rfdiff.divergences.kl import kl_divergence
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
+from rfdiff.model.line.x_integral import SmoothIntegral
 from rfdiff.model.score import RandomFeatureScore
-from rfdiff.model.x_integral import SmoothIntegral
 from rfdiff.support.errors import ArgumentError
 
 

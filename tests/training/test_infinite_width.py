@@ -13,8 +13,8 @@ from rfdiff.loss.score_matching import score_norm
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.feature_laws import limit_kernel
 from rfdiff.model.features import draw_features
-from rfdiff.model.limit_kernels import ArcCosineKernel, ArcSineKernel
-from rfdiff.model.quasi_random_features import quasi_random_features
+from rfdiff.model.infinite_width.limit_kernels import ArcCosineKernel, ArcSineKernel
+from rfdiff.model.infinite_width.quasi_random_features import quasi_random_features
 from rfdiff.numerics.halvings import Halvings
 from rfdiff.runs.train_exact import train_exact
 from rfdiff.support.errors import ArgumentError

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr
 
-from .._kernels import relu_integral as kernels
-from ..diffusion.law_on_domain import Domain, Reference
-from ..support.errors import ArgumentError
-from ..support.validation import FloatArray
-from .features import RandomFeatures
+from ..._kernels import relu_integral as kernels
+from ...diffusion.law_on_domain import Domain, Reference
+from ...support.errors import ArgumentError
+from ...support.validation import FloatArray
+from ..features import RandomFeatures
 
 # Rounding of a sum over features, in units of the sum of its terms' sizes.
 _SUM_ROUNDING = 8.0 * 2.0**-53

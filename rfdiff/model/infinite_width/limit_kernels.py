@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..support.validation import FloatArray
+from ...support.validation import FloatArray
 
 
 class Kernel(Protocol):

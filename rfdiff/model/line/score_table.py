@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._kernels import score_table as kernels
-from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, count, finite_array, memory
-from .score import RandomFeatureScore
+from ..._kernels import score_table as kernels
+from ...support.errors import ArgumentError
+from ...support.validation import FloatArray, count, finite_array, memory
+from ..score import RandomFeatureScore
 
 # Buckets per kink: about half of them hold none, so a look-up scans one kink on average.
 _BUCKETS_PER_KINK = 2

@@ -12,12 +12,12 @@ from typing import ClassVar, Protocol
 import numpy as np
 from scipy.special import logsumexp
 
-from ..diffusion.law_on_domain import Domain, Reference
-from ..diffusion.mixtures import GaussianMixture
-from ..numerics.quadrature import composite_gauss_legendre, gauss_legendre
-from ..support.errors import AccuracyWarning, ArgumentError
-from ..support.validation import FloatArray
-from .features import RandomFeatures
+from ...diffusion.law_on_domain import Domain, Reference
+from ...diffusion.mixtures import GaussianMixture
+from ...numerics.quadrature import composite_gauss_legendre, gauss_legendre
+from ...support.errors import AccuracyWarning, ArgumentError
+from ...support.validation import FloatArray
+from ..features import RandomFeatures
 from .relu_integral import ReLUIntegral
 
 # Gauss–Legendre nodes of a panel and the most panels tried of log Z.

@@ -6,8 +6,8 @@ import pytest
 from reference.paper import SDE
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
+from rfdiff.model.line.score_table import score_table
 from rfdiff.model.score import RandomFeatureScore
-from rfdiff.model.score_table import score_table
 from rfdiff.support.errors import ArgumentError
 
 TIMES = np.array([1e-3, 0.065, 0.4, 1.0])

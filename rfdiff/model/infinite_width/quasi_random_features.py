@@ -13,13 +13,13 @@ law, and independent shifts say by how they vary how far a set is from infinite 
 import numpy as np
 from scipy.special import ndtri
 
-from ..diffusion.sde import ForwardSDE
-from ..support.random import stream
-from ..support.validation import FloatArray, count
-from .activations import ACTIVATIONS
-from .embeddings import Embedding
-from .feature_laws import FEATURE_LAWS
-from .features import RandomFeatures
+from ...diffusion.sde import ForwardSDE
+from ...support.random import stream
+from ...support.validation import FloatArray, count
+from ..activations import ACTIVATIONS
+from ..embeddings import Embedding
+from ..feature_laws import FEATURE_LAWS
+from ..features import RandomFeatures
 
 
 def quasi_random_features(
