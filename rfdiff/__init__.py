@@ -15,6 +15,7 @@ from ._version import __version__
 # `rfdiff --help` wait for nothing they do not use. __init__.pyi says the same to type checkers.
 _NAMES = {
     "numerics.bootstrap": ("BootstrapEstimate",),
+    "support.interval_estimate": ("IntervalEstimate",),
     "data.files": ("load_data",),
     "divergences.fisher": ("fisher_divergence",),
     "divergences.jensen_shannon": ("jensen_shannon_divergence",),
@@ -39,7 +40,10 @@ _NAMES = {
     "loss.objective": ("DenoisingObjective",),
     "loss.quadratic": ("QuadraticLoss",),
     "diffusion.time_rules": ("graded_time_rule",),
-    "divergences.from_samples": ("sample_divergence",),
+    "divergences.samples.memorised": ("memorised", "nearest_distances", "share_memorised"),
+    "divergences.samples.nearest_neighbour_accuracy": ("nearest_neighbour_accuracy",),
+    "divergences.samples.on_the_line": ("sample_divergence",),
+    "divergences.samples.sliced_wasserstein": ("sliced_wasserstein",),
     "diffusion.sde": ("VESDE", "VPSDE", "LinearSDE", "SubVPSDE"),
     "diffusion.targets": ("beta", "raised_cosine", "smooth_bump"),
     "runs.trained_flow": ("TrainedFlow",),

@@ -17,10 +17,17 @@ from .diffusion.targets import raised_cosine as raised_cosine
 from .diffusion.targets import smooth_bump as smooth_bump
 from .diffusion.time_rules import graded_time_rule as graded_time_rule
 from .divergences.fisher import fisher_divergence as fisher_divergence
-from .divergences.from_samples import sample_divergence as sample_divergence
 from .divergences.jensen_shannon import jensen_shannon_divergence as jensen_shannon_divergence
 from .divergences.kl import kl_divergence as kl_divergence
 from .divergences.reverse_kl import reverse_kl_divergence as reverse_kl_divergence
+from .divergences.samples.memorised import memorised as memorised
+from .divergences.samples.memorised import nearest_distances as nearest_distances
+from .divergences.samples.memorised import share_memorised as share_memorised
+from .divergences.samples.nearest_neighbour_accuracy import (
+    nearest_neighbour_accuracy as nearest_neighbour_accuracy,
+)
+from .divergences.samples.on_the_line import sample_divergence as sample_divergence
+from .divergences.samples.sliced_wasserstein import sliced_wasserstein as sliced_wasserstein
 from .divergences.total_variation import total_variation as total_variation
 from .divergences.wasserstein import wasserstein_distance as wasserstein_distance
 from .loss.noise_expectation import denoising_quadratic as denoising_quadratic
@@ -41,5 +48,6 @@ from .support.errors import DataFileError as DataFileError
 from .support.errors import MemoryLimitError as MemoryLimitError
 from .support.errors import RfdiffError as RfdiffError
 from .support.estimate import Estimate as Estimate
+from .support.interval_estimate import IntervalEstimate as IntervalEstimate
 from .training.early_stopping import EarlyStopping as EarlyStopping
 from .training.gradient_flow import GradientFlow as GradientFlow

@@ -5,11 +5,11 @@ replicate costs O(n) and sorts nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..support.interval_estimate import IntervalEstimate
 from ..support.random import stream
 from ..support.validation import FloatArray
 
@@ -21,45 +21,14 @@ Counts = NDArray[np.int64]
 Statistic = Callable[..., FloatArray]
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrapEstimate:
+class BootstrapEstimate(IntervalEstimate):
     """A statistic of samples with its bootstrap interval, each of the shape of the leading axes.
 
     The interval is the basic one, 2·value − quantiles of resampled values: distances of samples are
     biased upwards, those of resamples twice, and reflection takes the bias off. So it speaks of the
     laws that were sampled, and may lie below the value. It begins at 0 where the value is no larger
     than resamples differ from the samples themselves: the laws may then be the same.
-
-    Attributes:
-        value: the statistic of the samples.
-        low: lower end.
-        high: upper end.
-        confidence: nominal coverage.
     """
-
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
-    confidence: float
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the value."""
-        return self.value.shape
-
-    def reshape(self, shape: tuple[int, ...]) -> "BootstrapEstimate":
-        """Return the same numbers in another shape."""
-        value, low, high = (part.reshape(shape) for part in (self.value, self.low, self.high))
-        return BootstrapEstimate(value, low, high, self.confidence)
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __repr__(self) -> str:
-        if self.value.ndim:
-            return f"BootstrapEstimate(shape={self.shape}, {self.confidence:.0%} intervals)"
-        low, high = float(self.low), float(self.high)
-        return f"{float(self.value):.6g} ({self.confidence:.0%}: {low:.4g} to {high:.4g})"
 
 
 def bootstrap(

@@ -22,6 +22,7 @@ STREAMS = {
     "embedding": 7,
     "initial": 8,
     "shifts": 9,
+    "directions": 10,
 }
 
 

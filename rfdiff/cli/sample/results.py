@@ -9,7 +9,7 @@ from scipy.special import kolmogorov
 
 from ...densities.learned_density import Method
 from ...diffusion.time_grids import GRIDS, time_grid
-from ...divergences.from_samples import sample_divergence
+from ...divergences.samples.on_the_line import sample_divergence
 from ...numerics.bootstrap import BootstrapEstimate
 from ...plotting.samples import plot_histogram, plot_paths
 from ...plotting.style import new_figure, save_figure

@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..diffusion.law_on_domain import Reference
-from ..numerics.bootstrap import BootstrapEstimate, Counts, Statistic, bootstrap, repeated
-from ..numerics.panels import Panels, quantiles
-from ..support.errors import ArgumentError
-from ..support.validation import FloatArray, between, count, finite_array, one_of
+from ...diffusion.law_on_domain import Reference
+from ...numerics.bootstrap import BootstrapEstimate, Counts, Statistic, bootstrap, repeated
+from ...numerics.panels import Panels, quantiles
+from ...support.errors import ArgumentError
+from ...support.validation import FloatArray, between, count, finite_array, one_of
 
 SampleKind = Literal["wasserstein-1", "wasserstein-2", "kolmogorov-smirnov"]
 KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
@@ -135,7 +135,7 @@ class _SampledLaw:
 def _against_law(kind: str, x: FloatArray, law: _SampledLaw) -> tuple[Statistic, Statistic]:
     """Return statistics of resamples of sorted points, against a law and against the points."""
     means, cdf = law.at(x)
-    pair = _distance(kind, x, x)
+    pair = sorted_distance(kind, x, x)
     once = np.ones((1, len(x)), dtype=np.int64)
     return _law_distance(kind, x, means, cdf, law), lambda counts: pair(counts, once)
 
@@ -171,15 +171,15 @@ def _law_distance(
 
 def _against_samples(kind: str, x: FloatArray, y: FloatArray) -> tuple[Statistic, Statistic]:
     """Return statistics of resamples of sorted points x and y, and of each against its own."""
-    of_x, of_y = _distance(kind, x, x), _distance(kind, y, y)
+    of_x, of_y = sorted_distance(kind, x, x), sorted_distance(kind, y, y)
     ones_x, ones_y = (np.ones((1, len(points)), dtype=np.int64) for points in (x, y))
     return (
-        _distance(kind, x, y),
+        sorted_distance(kind, x, y),
         lambda counts, others: of_x(counts, ones_x) + of_y(others, ones_y),
     )
 
 
-def _distance(kind: str, x: FloatArray, y: FloatArray) -> Statistic:
+def sorted_distance(kind: str, x: FloatArray, y: FloatArray) -> Statistic:
     """Return a distance between resamples of sorted points x (n,) and y (k,)."""
     n, k = len(x), len(y)
     # On each interval of u between multiples of 1/n and of 1/k both inverses are constant.

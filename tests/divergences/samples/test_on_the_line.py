@@ -7,7 +7,7 @@ from scipy import stats
 import rfdiff
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.targets import raised_cosine
-from rfdiff.divergences.from_samples import KINDS, sample_divergence
+from rfdiff.divergences.samples.on_the_line import KINDS, sample_divergence
 from rfdiff.numerics import bootstrap
 from rfdiff.support.errors import ArgumentError
 from rfdiff.support.random import stream
