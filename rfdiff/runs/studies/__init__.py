@@ -1,0 +1,1 @@
+"""What samples and components of a run do along training."""
