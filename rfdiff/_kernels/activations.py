@@ -7,7 +7,7 @@ import math
 
 from numba import njit
 
-RELU, SWISH, ERF, TANH = CODES = range(4)
+RELU, SWISH, ERF, TANH, IDENTITY = CODES = range(5)
 
 
 @njit(cache=True, inline="always")
@@ -19,4 +19,6 @@ def activate(code, z):
         return z / (1.0 + math.exp(-z))
     if code == ERF:
         return math.erf(z)
-    return math.tanh(z)
+    if code == TANH:
+        return math.tanh(z)
+    return z

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels.hinges import anchored_moments, chebyshev_atoms
+from .._kernels.assembly.hinges import anchored_moments, chebyshev_atoms
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
 from ..support.validation import FloatArray

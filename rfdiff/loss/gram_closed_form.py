@@ -1,14 +1,14 @@
 """Entries of G and C for ReLU features in one dimension, in closed form [5, 6].
 
 Everything follows from the one-sided moments of p_t at the kinks κ_j = −b_j/w_j
-(`_kernels.hinges`): G by two multiply-adds a pair and time node (`_kernels.gram`), and C by
-Stein's lemma, √m E[(−z/σ_t) h_j] = −w_j P(feature j active).
+(`_kernels.assembly.hinges`): G by two multiply-adds a pair and time node
+(`_kernels.assembly.gram`), and C by Stein's lemma, √m E[(−z/σ_t) h_j] = −w_j P(feature j active).
 """
 
 import numpy as np
 
-from .._kernels.gram import relu_gram
-from .._kernels.hinges import hinge_moments
+from .._kernels.assembly.gram import relu_gram
+from .._kernels.assembly.hinges import hinge_moments
 from ..diffusion.mixtures import GaussianMixture
 from ..model.features import RandomFeatures
 from ..support.validation import FloatArray

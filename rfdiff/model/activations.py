@@ -6,28 +6,27 @@ normals of correlation ρ. A new activation is a class here, a line of `ACTIVATI
 `_kernels.activations` and a name in `support.arguments`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import erf, expit, ndtr, spence
+from scipy.special import erf, expit, ndtr, owens_t, spence
 
 from .._kernels import activations as kernels
+from ..numerics.quadrature import (
+    coefficient_rounding,
+    coefficients_by_rule,
+    gaussians,
+    hermite_functions,
+)
 from ..support.estimate import Estimate
 from ..support.registry import Registry
 from ..support.validation import FloatArray, count
 from .infinite_width.limit_kernels import ArcCosineKernel, ArcSineKernel, Kernel
 
-# Rounding of a Hermite coefficient of order p, relative to √E act²: this many units times p + 8.
-_ROUNDOFF = 2.0**-53
-# |He_p(z)| ϕ(z)/√p! ≤ e^{−z²/4}, below 1e-17 from here on whatever p.
-_REACH = 12.5
-# Beyond this |ω| − √p the Fourier transform of He_p ϕ/√p! is below 1e-17.
-_NORMAL_BAND = 9.0
-# Values of the activation held at once by the rule for Hermite coefficients: 32 MB.
-_CHUNK = 1 << 22
+# Rounding of a mean square, relative to its terms.
+_ROUNDING = 2.0**-50
 
 
 class Activation(Protocol):
@@ -67,6 +66,9 @@ class Activation(Protocol):
             order: the highest p.
         """
 
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """Return E act(a + s Z)² with its error, of the shape of a and s."""
+
 
 @dataclass(frozen=True)
 class ReLU:
@@ -95,7 +97,7 @@ class ReLU:
 
     def hermite(self, a: ArrayLike, s: ArrayLike, order: int) -> Estimate:
         """c₀ = aΦ(α) + sϕ(α), c₁ = sΦ(α), c_p = s He_{p−2}(−α) ϕ(α)/√p!, α = a/s: closed form."""
-        a, s = _gaussians(a, s)
+        a, s = gaussians(a, s)
         with np.errstate(divide="ignore", invalid="ignore"):
             alpha = np.where(s > 0, a / s, np.copysign(np.inf, a))
         # Beyond 40 ϕ is zero and Φ is zero or one.
@@ -108,7 +110,14 @@ class ReLU:
             value[1] = s * above
         for p in range(2, order + 1):
             value[p] = s * below[p - 2] / np.sqrt(p * (p - 1.0))
-        return Estimate(value, _rounding(np.sqrt((a * a + s * s) * above), order))
+        return Estimate(value, coefficient_rounding(np.sqrt((a * a + s * s) * above), order))
+
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """(a² + s²)Φ(α) + a s ϕ(α), as a c₀ + s c₁."""
+        a, s = gaussians(a, s)
+        zeroth, first = self.hermite(a, s, 1).value
+        value = np.maximum(a * zeroth + s * first, 0.0)
+        return Estimate(value, _ROUNDING * (np.abs(a) * zeroth + s * first))
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,11 @@ class Swish:
 
     def hermite(self, a: ArrayLike, s: ArrayLike, order: int) -> Estimate:
         """By a rule; the nearest poles of act are ±iπ."""
-        return _hermite_by_rule(self, a, s, order, np.pi)
+        return coefficients_by_rule(self, a, s, order, np.pi)
+
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """By the rule of `hermite`."""
+        return _mean_square_by_rule(self, a, s, np.pi)
 
 
 @dataclass(frozen=True)
@@ -169,7 +182,7 @@ class Erf:
 
     def hermite(self, a: ArrayLike, s: ArrayLike, order: int) -> Estimate:
         """c₀ = erf(α/√2), c_p = 2(s/q)ᵖ He_{p−1}(−α) ϕ(α)/√p!, q² = s² + ½, α = a/q: closed."""
-        a, s = _gaussians(a, s)
+        a, s = gaussians(a, s)
         width = np.sqrt(s * s + 0.5)
         alpha, ratio = a / width, s / width
         below = hermite_functions(-alpha, max(count("order", order, 0) - 1, 0))
@@ -177,7 +190,13 @@ class Erf:
         value[0] = erf(alpha / np.sqrt(2.0))
         for p in range(1, order + 1):
             value[p] = 2.0 * ratio**p * below[p - 1] / np.sqrt(p)
-        return Estimate(value, _rounding(np.ones_like(a), order))
+        return Estimate(value, coefficient_rounding(np.ones_like(a), order))
+
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """1 − 8 T(α, 1/√(1 + 4s²)), α as in `hermite`, with Owen's T."""
+        a, s = gaussians(a, s)
+        share = 8.0 * owens_t(a / np.sqrt(s * s + 0.5), 1.0 / np.sqrt(1.0 + 4.0 * s * s))
+        return Estimate(np.maximum(1.0 - share, 0.0), np.full_like(a, _ROUNDING))
 
 
 @dataclass(frozen=True)
@@ -203,65 +222,53 @@ class Tanh:
 
     def hermite(self, a: ArrayLike, s: ArrayLike, order: int) -> Estimate:
         """By a rule; the nearest poles of act are ±iπ/2."""
-        return _hermite_by_rule(self, a, s, order, 0.5 * np.pi)
+        return coefficients_by_rule(self, a, s, order, 0.5 * np.pi)
+
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """By the rule of `hermite`."""
+        return _mean_square_by_rule(self, a, s, 0.5 * np.pi)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """act(z) = z: a linear score."""
+
+    name: ClassVar[str] = "identity"
+    code: ClassVar[int] = kernels.IDENTITY
+    is_piecewise_linear: ClassVar[bool] = False
+    gaussian_kernel: ClassVar[Kernel | None] = None
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """Return z."""
+        return np.array(z, dtype=np.float64)
+
+    def derivative(self, z: FloatArray) -> FloatArray:
+        """Return 1."""
+        return np.ones_like(z, dtype=np.float64)
+
+    def integral(self, z: FloatArray) -> FloatArray:
+        """Return z²/2."""
+        return 0.5 * np.square(z)
+
+    def hermite(self, a: ArrayLike, s: ArrayLike, order: int) -> Estimate:
+        """c₀ = a, c₁ = s and no more."""
+        a, s = gaussians(a, s)
+        value = np.zeros((count("order", order, 0) + 1, *a.shape))
+        value[0] = a
+        value[1:2] = s
+        return Estimate(value)
+
+    def mean_square(self, a: ArrayLike, s: ArrayLike) -> Estimate:
+        """a² + s²."""
+        a, s = gaussians(a, s)
+        return Estimate(a * a + s * s, _ROUNDING * (a * a + s * s))
 
 
 ACTIVATIONS: Registry[Activation] = Registry(
-    "activation", {act.name: act for act in (ReLU(), Swish(), Erf(), Tanh())}
+    "activation", {act.name: act for act in (ReLU(), Swish(), Erf(), Tanh(), Identity())}
 )
 
 
-def hermite_functions(z: FloatArray, order: int) -> FloatArray:
-    """Return He_p(z) ϕ(z)/√p! for p = 0 … order, shape (order + 1,) + z.shape.
-
-    √(p + 1) H_{p+1} = z H_p − √p H_{p−1}, started from ϕ so that nothing overflows.
-    """
-    out = np.empty((order + 1, *z.shape))
-    out[0] = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    if order > 0:
-        out[1] = z * out[0]
-    for p in range(1, order):
-        out[p + 1] = (z * out[p] - np.sqrt(p) * out[p - 1]) / np.sqrt(p + 1.0)
-    return out
-
-
-def _gaussians(a: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    a, s = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(s, dtype=np.float64))
-    return a, s
-
-
-def _rounding(size: FloatArray, order: int) -> FloatArray:
-    """Return the rounding error of coefficients up to `order` of functions of rms `size`."""
-    return _ROUNDOFF * np.multiply.outer(np.arange(order + 1.0) + 8.0, size)
-
-
-def _hermite_by_rule(
-    act: Callable[[FloatArray], FloatArray], a: ArrayLike, s: ArrayLike, order: int, pole: float
-) -> Estimate:
-    """Return Hermite coefficients by the trapezoidal rule in Z, which converges exponentially.
-
-    An activation analytic in |Im z| < pole has a Fourier transform that falls like
-    e^{−pole |ω|/s} in Z. The step is half of what leaves no aliasing above rounding, 2π over the
-    bands' sum, so its nodes grow as s (Gauss–Hermite's would as s²), and the error compares it
-    with every other node.
-    """
-    a, s = _gaussians(a, s)
-    band = np.sqrt(count("order", order, 0)) + _NORMAL_BAND + 37.0 / pole * s.max(initial=0.0)
-    half = int(np.ceil(_REACH * band / np.pi))
-    spacing = _REACH / half
-    z = spacing * np.arange(-half, half + 1.0)
-    weighted = spacing * hermite_functions(z, order).T
-    doubled = 2.0 * weighted[half % 2 :: 2]
-    value, gap = np.empty((order + 1, a.size)), np.empty((order + 1, a.size))
-    size = np.empty(a.size)
-    flat, widths = a.ravel(), s.ravel()
-    step = max(1, _CHUNK // len(z))
-    for i in range(0, a.size, step):
-        part = slice(i, i + step)
-        at_nodes = act(flat[part, None] + widths[part, None] * z)
-        value[:, part] = (at_nodes @ weighted).T
-        gap[:, part] = value[:, part] - (at_nodes[:, half % 2 :: 2] @ doubled).T
-        size[part] = np.sqrt(at_nodes**2 @ weighted[:, 0])
-    error = np.abs(gap) + _rounding(size, order)
-    shape = (order + 1, *a.shape)
-    return Estimate(value.reshape(shape), error.reshape(shape))
+def _mean_square_by_rule(act: Activation, a: ArrayLike, s: ArrayLike, pole: float) -> Estimate:
+    """Return E act(a + s Z)² by the rule for coefficients: act² has the poles of act."""
+    return coefficients_by_rule(lambda z: np.square(act(z)), a, s, 0, pole)[0]

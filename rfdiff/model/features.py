@@ -31,7 +31,8 @@ class RandomFeatures:
         W: rows w_j, shape (m, d) or (m,) in one dimension.
         U: rows u_j, shape (m, d_e).
         embedding: e(t).
-        activation: name of act: "relu" (closed forms), "swish", "erf" or "tanh" (quadrature).
+        activation: name of act: "relu" (closed forms), "swish", "erf", "tanh" or "identity"
+            (quadrature in one dimension, Hermite series beyond).
         preconditioner: if an SDE, the output is divided by its c(t) = σ_t (the paper's code);
             c(t) = 1 if None.
         law: name of the law the rows were drawn from, which defines the limit m → ∞; None for

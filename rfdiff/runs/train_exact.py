@@ -67,7 +67,7 @@ def train_exact(arguments: TrainingArguments) -> TrainedFlow:  # noqa: D417, spe
         sde: forward process, by default `VESDE(25.0)`.
         features: law "l1", "gaussian" or "torch", or explicit `RandomFeatures`.
         embedding: time embedding "log-sigma", "fourier" or "affine", or an object.
-        activation: "relu" (closed form), "swish", "erf" or "tanh" (quadrature).
+        activation: "relu" (closed form), "swish", "erf", "tanh" or "identity" (quadrature).
         precondition: divide the output by c(t) = σ_t.
         weighting: λ(t): "variance", "inverse-norm", "likelihood" or a callable.
         t_min: training covers t ~ U(t_min, T).

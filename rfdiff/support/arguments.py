@@ -129,7 +129,9 @@ _TABLE = (
     _named(
         "embedding", "name or object", "embedding of time", "log-sigma", "fourier", "affine"
     ),
-    _named("activation", "name or object", "activation", "relu", "swish", "erf", "tanh"),
+    _named(
+        "activation", "name or object", "activation", "relu", "swish", "erf", "tanh", "identity"
+    ),
     Argument(
         "precondition", "flag", "divide the model's output by sigma_t", False, check=flag
     ),

@@ -13,6 +13,7 @@ from rfdiff.diffusion.time_rules import TimeRule, graded_time_rule
 from rfdiff.loss import atoms
 from rfdiff.loss.noise_expectation import denoising_quadratic
 from rfdiff.loss.objective import DenoisingObjective
+from rfdiff.model.affine_skip import AffineSkip
 from rfdiff.model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
 from rfdiff.support.errors import ArgumentError
@@ -202,7 +203,10 @@ def test_empirical_loss_tends_to_the_populations():
 def test_refusals():
     features = draw_features("l1", 4, AffineEmbedding(), seed=0, dimension=2)
     flat = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
-    with pytest.raises(ArgumentError, match="dimension 1 only, got 2"):
-        denoising_quadratic(flat, at(0.1), features)
-    with pytest.raises(ArgumentError, match="do not fit"):
+    with pytest.raises(ArgumentError, match="features of dimension 2 do not fit a law of dim"):
         denoising_quadratic(bimodal(), at(0.1), features)
+    line = AffineSkip.gaussian(bimodal(), SDE)
+    with pytest.raises(ArgumentError, match="skip of dimension 1 does not fit a law of dimension"):
+        denoising_quadratic(flat, at(0.1), features, line)
+    with pytest.raises(ArgumentError, match=r"accuracy must be between 1e-12 and 0.01, got 0"):
+        denoising_quadratic(flat, at(0.1), features, accuracy=0.0)

@@ -14,6 +14,7 @@ EXACT = {
     "swish": lambda z: z / (1 + mpmath.exp(-z)),
     "erf": mpmath.erf,
     "tanh": mpmath.tanh,
+    "identity": lambda z: z,
 }
 
 
@@ -59,7 +60,21 @@ def test_hermite_coefficients_are_within_their_error_of_20_digits(act, a, s):
     assert found.error.max() < 1e-14 * (1.0 + abs(a) + s)
     for p in (0, 1, 6, 30):
         exact = coefficient(act.name, a, s, p)
-        assert abs(float(exact - mpmath.mpf(float(found.value[p])))) <= found.error[p]
+        assert abs(float(exact - mpmath.mpf(float(found.value[p])))) <= found.error[p] + 1e-17
+
+
+@EACH
+@pytest.mark.parametrize(("a", "s"), [(0.3, 1.0), (-3.0, 2.0), (2.0, 0.0)])
+def test_mean_squares_are_within_their_error_of_quadrature(act, a, s):
+    found = act.mean_square(a, s)
+    cuts = [-a / s] if s and abs(a) < 12.0 * s else None
+
+    def integrand(z):
+        return act(np.array(a + s * z)) ** 2 * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+
+    expected, _ = quad(integrand, -12.0, 12.0, points=cuts, epsabs=1e-12, epsrel=1e-12, limit=200)
+    assert abs(found.value - expected) <= found.error + 1e-12 * (1.0 + expected)
+    assert found.error <= 1e-13 * (1.0 + a * a + s * s)
 
 
 @EACH

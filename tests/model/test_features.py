@@ -41,6 +41,7 @@ def test_features_by_the_formula(activation, preconditioner):
         "swish": lambda z: z / (1 + np.exp(-z)),
         "erf": lambda z: 2 * stats.norm.cdf(z * np.sqrt(2)) - 1,
         "tanh": np.tanh,
+        "identity": lambda z: z,
     }[activation]
     for x in (-2.0, 0.3, 4.0):
         bias = [sum(u[j] * [1.0, 0.5 * np.log(float(SDE.std(t)))]) for j in range(3)]
@@ -73,7 +74,7 @@ def test_shapes():
         (lambda: draw_features("l1", 4, EMBEDDING, seed=-1), "seed must be a non-negative integer"),
         (
             lambda: draw_features("l1", 4, EMBEDDING, seed=0, activation="gelu"),
-            "activation must be one of 'relu', 'swish', 'erf', 'tanh', got 'gelu'",
+            "activation must be one of 'relu', 'swish', 'erf', 'tanh', 'identity', got 'gelu'",
         ),
         (
             lambda: RandomFeatures([1.0, 2.0], [[1.0, 1.0]], EMBEDDING),

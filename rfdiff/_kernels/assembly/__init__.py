@@ -1,0 +1,1 @@
+"""Kernels of G and C: hinges on the line, Hermite coefficients and pairs of directions beyond."""

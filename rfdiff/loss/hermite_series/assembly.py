@@ -1,0 +1,197 @@
+"""G and C of a Gaussian mixture in d dimensions, exact in the noise, to a stated accuracy.
+
+G_ij = Σ_p ρ_ij^p (Σ_rows ω c_p(i) c_p(j)) off the diagonal, which is closed for itself. Every block
+of rows takes as many orders as its own bound asks; few at small noise. Truncation keeps G positive
+semi-definite: what is left out of the series stands on the diagonal.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...diffusion.mixtures import GaussianMixture
+from ...model.affine_skip import AffineSkip
+from ...model.features import RandomFeatures
+from ...support.errors import AccuracyWarning
+from ...support.validation import FloatArray, memory
+from .coefficients import Coefficients, FeatureCoefficients
+from .cross import CrossSum
+from .orders import Plan, plan
+from .rows import Rows, Times, blocks
+from .tiles import Tiles, tiles
+
+# Error of the entries of G that is asked for, relative to the largest on the diagonal.
+ACCURACY = 1e-9
+# Orders at the most.
+MAX_ORDER = 400
+# Numbers in a matrix of coefficients: 16 MB, small enough for memory, enough for BLAS.
+BLOCK = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesMoments:
+    """G, C and what is known about their errors.
+
+    Attributes:
+        gram: G, shape (m, m).
+        cross: C, shape (d, m).
+        gap: about what truncation may have left out of G, entry by entry, shape (m, m).
+        error: bound on the error of the entries of G and C beyond rounding.
+    """
+
+    gram: FloatArray
+    cross: FloatArray
+    gap: FloatArray
+    error: float
+
+
+def series_moments(
+    law: GaussianMixture,
+    times: Times,
+    features: RandomFeatures,
+    skip: AffineSkip | None,
+    accuracy: float,
+) -> SeriesMoments:
+    """Return G = E_t λ E[h hᵀ] and C = E_t λ E[target hᵀ].
+
+    Args:
+        law: law of x(0), in d dimensions.
+        times: time nodes with the weights ω λ.
+        features: frozen features in d dimensions, of any activation.
+        skip: affine part of the score, if any.
+        accuracy: error of the entries of G relative to its largest diagonal entry.
+
+    Raises:
+        MemoryLimitError: G and a block would not fit.
+
+    Warns:
+        AccuracyWarning: the accuracy takes more orders than there may be.
+    """
+    m, d = features.width, features.dimension
+    memory("the Gram matrix", 8.0 * (9 * m * m + 6 * max(BLOCK, 64 * m) + 4 * m * d))
+    coefficients = FeatureCoefficients(law, times, features)
+    cross = CrossSum(law, times, features, skip)
+    with tiles(m) as over:
+        planned = plan(coefficients, accuracy, MAX_ORDER)
+        gram = _GramSum(planned, over, law.n_components * len(times.t))
+        for rows in blocks(law, times, features, _block_rows(m, planned, coefficients.closed)):
+            expected = int(planned.expected[rows.time].max())
+            gram.add(rows, coefficients.at(rows, expected), cross, features)
+        value, gap, error = gram.result()
+    found, cross_error = cross.result()
+    _warn(error, accuracy, float(np.diagonal(value).max()), features.activation)
+    return SeriesMoments(value, found, gap, max(error, cross_error))
+
+
+def cross_moments(
+    law: GaussianMixture, times: Times, features: RandomFeatures, skip: AffineSkip | None
+) -> tuple[FloatArray, float]:
+    """Return C alone, in any dimension, and its largest error; arguments as `series_moments`."""
+    coefficients = FeatureCoefficients(law, times, features)
+    cross = CrossSum(law, times, features, skip)
+    with tiles(features.width) as over:
+        for rows in blocks(law, times, features, max(64, BLOCK // features.width)):
+            terms = coefficients.at(rows, 1).terms
+            for order, (matrix, _, error) in zip((0, 1), terms, strict=False):
+                cross.add(rows, order, matrix, error, over)
+    return cross.result()
+
+
+def _block_rows(m: int, planned: Plan, closed: bool) -> int:
+    """Return the rows of a block: those whose coefficients are all held at once are fewer."""
+    orders = 1 if closed else int(planned.expected.max()) + 1
+    return max(64, BLOCK // (m * orders))
+
+
+def _warn(error: float, accuracy: float, largest: float, activation: str) -> None:
+    if error > accuracy * largest:
+        warnings.warn(
+            f"the Hermite series of activation {activation!r} leaves an error of "
+            f"{error / largest:.1e} of the largest entry of G after {MAX_ORDER} orders where "
+            f"accuracy = {accuracy:.1e} is asked: ask for less, or train at times with less noise",
+            AccuracyWarning,
+            stacklevel=4,
+        )
+
+
+class _GramSum:
+    """Σ over blocks of the series, with what each block's truncation may have left out."""
+
+    def __init__(self, planned: Plan, over: Tiles, rows: int) -> None:
+        m = len(planned.cosines)
+        self._plan, self._tiles, self._rows = planned, over, rows
+        self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
+        self._base = np.zeros(len(planned.near))
+        self._product, self._power = np.empty((2, m, m))
+        self._diagonal, self._spread = np.zeros(m), np.zeros(m)
+        self._error = 0.0
+
+    def add(
+        self, rows: Rows, found: Coefficients, cross: CrossSum, features: RandomFeatures
+    ) -> None:
+        """Add a block order by order until its bound meets its share of the tolerance."""
+        plan, near = self._plan, self._plan.near
+        if found.alpha is not None and len(near):
+            spread = np.outer(rows.root * rows.width, np.linalg.norm(features.W, axis=1))
+            self._spread += np.square(spread).sum(axis=0)
+            near.add(found.alpha, spread)
+        share = plan.tolerance * len(rows) / self._rows
+        left, power = found.diagonal.copy(), 1.0
+        self._diagonal += found.diagonal
+        self._power.fill(1.0)
+        reach = float(np.sqrt(found.diagonal.max()))
+        self._error += found.diagonal_error
+        for order, (matrix, factor, error) in enumerate(found.terms):
+            if order < 2:
+                cross.add(rows, order, matrix, error, self._tiles)
+            self._multiply(matrix)
+            last = factor * np.diagonal(self._product)
+            left -= last
+            self._error += 2.0 * reach * error * power
+            power *= plan.largest
+            bound = power * max(float(left.max()), 0.0)
+            done = (bound <= share or order == MAX_ORDER) and order > 0
+            ratio = plan.largest * max(float(left.max()), 0.0) / max(float(last.max()), 1e-300)
+            self._accumulate(factor, ratio if done else 0.0)
+            if order < 2:
+                self._base += self._product[near.first, near.second]
+            if done:
+                self._error += bound
+                return
+
+    def _multiply(self, matrix: FloatArray) -> None:
+        def tile(rows: slice, columns: slice) -> None:
+            self._product[rows, columns] = matrix[:, rows].T @ matrix[:, columns]
+
+        self._tiles.each(tile)
+
+    def _accumulate(self, factor: float, ratio: float) -> None:
+        """Add ρ^p factor × product to G, `ratio` of it to the gap, and go on to ρ^{p+1}."""
+
+        def tile(rows: slice, columns: slice) -> None:
+            at = (rows, columns)
+            term = self._product[at]
+            term *= self._power[at]
+            term *= factor
+            self._gram[at] += term
+            if ratio:
+                self._gap[at] += ratio * term
+            self._power[at] *= self._plan.cosines[at]
+
+        self._tiles.each(tile)
+
+    def result(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return G, the gap and the largest error of an entry."""
+        near, error = self._plan.near, self._error
+        at = (near.first, near.second)
+        if len(near):
+            self._gram[at] = self._base + near.sums
+            self._gap[at] = near.error * np.sqrt(
+                self._spread[near.first] * self._spread[near.second]
+            )
+            error = max(error, near.error * float(self._spread.max()))
+        for matrix in (self._gram, self._gap):
+            matrix[:] = np.tril(matrix, -1) + np.tril(matrix, -1).T
+        np.fill_diagonal(self._gram, self._diagonal)
+        return self._gram, self._gap, error

@@ -1,0 +1,45 @@
+"""E λ h_i h_j in d dimensions by an adaptive integral over one direction, exact in the other."""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.special import ndtr
+
+
+def relu_mean(a, s, b, r, rho):
+    """E[(a + sX)₊ (b + rY)₊], corr(X, Y) = ρ: over X by quadrature, over Y given X closed."""
+    width = r * np.sqrt((1.0 - rho) * (1.0 + rho))
+
+    def integrand(x):
+        mean = b + r * rho * x
+        inner = max(mean, 0.0)
+        if width > 0.0:
+            z = mean / width
+            inner = mean * ndtr(z) + width * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+        return max(a + s * x, 0.0) * inner * np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+
+    corners = [-a / s] if s > 0.0 else []
+    if r * rho != 0.0:
+        layer, reach = -b / (r * rho), width / abs(r * rho)
+        corners += [layer + k * reach for k in (-8.0, -2.0, 0.0, 2.0, 8.0)]
+    inside = sorted({c for c in corners if abs(c) < 12.0} | {-12.0, -3.0, 0.0, 3.0, 12.0})
+    return sum(
+        quad(integrand, low, high, epsabs=1e-13, epsrel=1e-11)[0] for low, high in pairwise(inside)
+    )
+
+
+def product_mean(features, law, objective, i, j):
+    """E_t λ E h_i h_j of ReLU features under the law diffused, component by component."""
+    (wi, wj), total = features.W[[i, j]], 0.0
+    ni, nj = np.linalg.norm(wi), np.linalg.norm(wj)
+    rho = 0.0 if ni * nj == 0.0 else float(np.clip(wi @ wj / (ni * nj), -1.0, 1.0))
+    sde, d = objective.sde, features.dimension
+    for t, weight in zip(objective.rule.nodes, objective.node_weights(d), strict=True):
+        r, std, b = float(sde.scale(t)), float(sde.std(t)), features.biases(t)
+        c_in, gain = float(features.input_scale(t)), float(features.output_scale(t))
+        for q, mean, own in zip(law.weights, law.means, law.stds, strict=True):
+            width = c_in * np.hypot(r * own, std)
+            at = [c_in * r * float(w @ mean) + b[k] for w, k in ((wi, i), (wj, j))]
+            total += weight * q * gain**2 * relu_mean(at[0], width * ni, at[1], width * nj, rho)
+    return total
