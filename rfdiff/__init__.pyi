@@ -16,6 +16,7 @@ from .diffusion.targets import beta as beta
 from .diffusion.targets import raised_cosine as raised_cosine
 from .diffusion.targets import smooth_bump as smooth_bump
 from .diffusion.time_rules import graded_time_rule as graded_time_rule
+from .divergences.component_mass import component_masses as component_masses
 from .divergences.fisher import fisher_divergence as fisher_divergence
 from .divergences.jensen_shannon import jensen_shannon_divergence as jensen_shannon_divergence
 from .divergences.kl import kl_divergence as kl_divergence

@@ -133,6 +133,18 @@ class GaussianMixture:
         """Return p(x)."""
         return np.exp(self.log_density(x))
 
+    def responsibilities(self, x: ArrayLike) -> FloatArray:
+        """Return ρ_k(x) = q_k N(x; μ_k, ς_k²)/p(x), of the shape of a scalar field on x, then K.
+
+        The chance that a point of the law at x is one of component k.
+
+        >>> bimodal(1.0).responsibilities(0.0)
+        array([0.5, 0.5])
+        """
+        flat, shape = self._flat(x)
+        parts = [np.exp(terms - _log_sum_exp(terms)[:, None]) for terms, _ in self._log_terms(flat)]
+        return np.concatenate(parts).reshape(*shape, self.n_components)
+
     def score(self, x: ArrayLike) -> FloatArray:
         """Return ∇ log p(x), of the shape of x."""
         flat, _ = self._flat(x)

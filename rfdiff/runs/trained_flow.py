@@ -14,7 +14,6 @@ from ..densities.learned_density import Method
 from ..diffusion.law_on_domain import Domain
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.targets import Target
-from ..divergences.samples.memorised import RATIO
 from ..loss.score_matching import require_density
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -22,13 +21,13 @@ from ..support.registry import Registry
 from ..theory.bounds import Bound, bound_objective, kl_bound
 from ..theory.decomposition import Decomposition, InfiniteWidthLoss, decompose
 from ..training.early_stopping import EarlyStopping, early_stopping
-from .densities import Against, On, TrainedDensities
+from .densities import Against, On
 from .persistence import save_run
 from .state import Loss
-from .studies.memorisation import Memorisation, memorisation
+from .studies.trained_studies import TrainedStudies
 
 
-class TrainedFlow(TrainedDensities):
+class TrainedFlow(TrainedStudies):
     """A trained model at every training time.
 
     Methods take `tau` (default: the run's own), of any shape; its axes lead in every result.
@@ -160,49 +159,6 @@ class TrainedFlow(TrainedDensities):
             limit=limit,
         )
         return terms.scaled(0.5 * (self.sde.T - t))
-
-    def memorisation(
-        self,
-        tau: ArrayLike | None = None,
-        *,
-        n_samples: int = 1000,
-        t: float | None = None,
-        scheme: str = "heun",
-        n_steps: int = 500,
-        ratio: float = RATIO,
-        n_boot: int = 100,
-    ) -> Memorisation:
-        """Return which share of samples copies training points along τ, and when that begins.
-
-        With it come the distances of samples to training and to fresh points, how well the two can
-        be told apart, and what the exact score of the training points makes of the same noise. In
-        any dimension.
-
-        Args:
-            tau: training times; they are sorted, and repeated ones taken once.
-            n_samples: number of samples, at each training time from the same noise.
-            t: where paths end; t_min if None: the noise that is left, σ_t, must not hide a copy.
-            scheme: as in `sample`.
-            n_steps: as in `sample`.
-            ratio: of the distances to the nearest and the second nearest training point below which
-                a sample is a copy.
-            n_boot: bootstrap replicates of the sliced distance, which cost most in d ≥ 2.
-
-        Raises:
-            ArgumentError: there are no training points, all are the same, or there are no fresh
-                ones: neither a target nor held-out data.
-
-        >>> import rfdiff
-        >>> data = [-4.0, -1.5, 1.5, 4.0]
-        >>> run = rfdiff.train_exact([1e4, 1e8], data=data, target=rfdiff.bimodal(), m=256)
-        >>> found = run.memorisation(n_samples=500, n_steps=100)
-        >>> bool(found.share.low[1] > found.share_fresh.high), found.share_empirical
-        (True, 1 (95%: 0.9926 to 1))
-        """
-        return memorisation(
-            self, self._times(tau), n_samples=n_samples, t=t,
-            scheme=scheme, n_steps=n_steps, ratio=ratio, n_boot=n_boot,
-        )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the run to a .npz file; `rfdiff.load` reads it back without training again."""

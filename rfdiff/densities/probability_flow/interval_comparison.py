@@ -154,6 +154,35 @@ class IntervalComparison:
         )
         return self._with_theta_error(found, unit)
 
+    def mean_under_learned(
+        self, name: str, function: Callable[[FloatArray], FloatArray], variation: FloatArray
+    ) -> Estimate:
+        """Return ∫ p̂ f, shape (…), of a smooth f with values from 0 to 1.
+
+        Args:
+            name: what is integrated, for the warning if it misses the tolerance.
+            function: f, elementwise.
+            variation: points and the variation of f up to each of them, (2, k): where f rises or
+                falls throughout an interval, it is between its end values, else by half of what it
+                varies beyond these outside.
+        """
+        prior = self.learned.start_law
+
+        def node(y: FloatArray, x: FloatArray, log_slope: FloatArray) -> list[FloatArray]:
+            return [function(x), np.interp(x, *variation)]
+
+        def quantity(intervals: Intervals) -> Part:
+            mass = np.exp(_log_mass(prior.log_density, intervals.left, intervals.right))
+            (_, _, start, before), (_, _, end, after) = intervals.start, intervals.end
+            apart = np.abs(end - start)
+            beyond = np.maximum(np.abs(after - before) - apart, 0.0)
+            return Part(
+                0.5 * (start + end) * mass, mass, 0.5 * beyond * mass, 0.5 * (apart + beyond) * mass
+            )
+
+        found = self.learned.integral(name, quantity, node, self._edges, back=True)
+        return self._with_theta_error(found, 1.0)
+
     def _with_theta_error(self, found: Estimate, unit: float) -> Estimate:
         """Add what the error of θ makes of log p̂: it moves masses by as much."""
         error = unit * self.learned.theta_error_under(self.reference)

@@ -162,7 +162,7 @@ def memorisation(
     ratio: float,
     n_boot: int,
 ) -> Memorisation:
-    """Return what `TrainedFlow.memorisation` says."""
+    """Return what `TrainedStudies.memorisation` says."""
     n, n_boot = count("n_samples", n_samples, 2), count("n_boot", n_boot, 10)
     t = run.problem.objective.rule.t_min if t is None else real("t", t)
     samples = _Samples(run, n, Reversal(run.sde, t, scheme, n_steps), ratio)
