@@ -91,7 +91,7 @@ def _implicit_step(mass, cells, h, up, down, inverse):
 
 @njit(cache=True, parallel=True)
 def advance(mass, increments, mobility, conductance, h, edge):
-    """Advance every grid and step size by steps H = `h`; `edge` keeps the largest end mass."""
+    """Advance every grid and step size by steps H = `h`; fill the end masses `edge` (n, k, 2)."""
     n, _, levels, nodes = mass.shape
     times = increments.shape[1]
     for p in prange(n):
@@ -108,7 +108,7 @@ def advance(mass, increments, mobility, conductance, h, edge):
                             mass[p, g, level], cells, h / (1 << level), up, down, inverse
                         )
             finest = mass[p, GRIDS - 1, levels - 1]
-            edge[p] = max(edge[p], finest[0], finest[nodes - 1])
+            edge[p, k, 0], edge[p, k, 1] = finest[0], finest[nodes - 1]
 
 
 @njit(cache=True, parallel=True)

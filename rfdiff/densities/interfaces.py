@@ -8,6 +8,7 @@ that the probability flow transports to t (`probability_flow/interval_comparison
 under both laws are known however rough p̂ may be.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -98,8 +99,32 @@ class LearnedDensity(Protocol):
         """Return a comparison with a one-dimensional law, on the domain."""
 
 
+@dataclass(frozen=True, eq=False)
+class Escaped:
+    """Mass that a solve may have lost, from both ends of where it went, for every training time.
+
+    Attributes:
+        mass: how much that may be (…).
+        square: that times its mean square displacement, in the square of the unit of x (…).
+        ends: between which the displacement begins (2, …).
+    """
+
+    mass: FloatArray
+    square: FloatArray
+    ends: FloatArray
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, ...]) -> "Escaped":
+        """Return no mass."""
+        return cls(np.zeros(shape), np.zeros(shape), np.zeros((2, *shape)))
+
+
 class DensityWithSlope(LearnedDensity, Protocol):
-    """A density whose logarithm has a known slope."""
+    """A density whose logarithm has a known slope, and of which little is lost."""
+
+    @property
+    def escaped(self) -> Escaped:
+        """Mass that may be elsewhere than p̂ has it."""
 
     def log_density_slope(self, x: ArrayLike) -> Estimate:
         """Return ∂ₓ log p̂(x) in 1/[x], with its error: shape (…) + x.shape."""

@@ -12,7 +12,7 @@ from ..numerics.bisection import Mask, bisect
 from ..numerics.panels import ORDER, Panels
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, memory
-from .interfaces import DensityWithSlope, Divergence
+from .interfaces import DensityWithSlope, Divergence, Escaped
 
 # Panels are halved until the integral is resolved to the tolerance, or each to a share of what is
 # not known of log p̂, there or on average.
@@ -146,6 +146,12 @@ class PanelComparison:
     def reference(self) -> Reference:
         """P on the domain."""
         return Reference(self.law, self.learned.domain)
+
+    @property
+    def escaped(self) -> Escaped:
+        """Mass of p̂ that may be elsewhere, (R,)."""
+        found = self.learned.escaped
+        return Escaped(found.mass.ravel(), found.square.ravel(), found.ends.reshape(2, -1))
 
     def integrate(self, divergence: Divergence) -> Estimate:
         """Return a divergence with its error, shape (…)."""

@@ -20,6 +20,7 @@ from ..numerics.panels import Panels, distribution
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
 from ..support.validation import FloatArray, real
+from .interfaces import Escaped
 from .panel_comparison import PanelComparison, may_hide_a_peak
 from .theta_error import LogDensityThetaError
 
@@ -129,6 +130,11 @@ class ScoreIntegralDensity:
     def mass(self) -> Estimate:
         """Total mass: one by construction, to the error of log Z; zero where not normalisable."""
         return Estimate(self.normalizable.astype(np.float64), self.log_normalizer.error)
+
+    @property
+    def escaped(self) -> Escaped:
+        """None: all of the mass is known."""
+        return Escaped.nothing(self.shape)
 
     @property
     def error(self) -> FloatArray:

@@ -1,8 +1,9 @@
 """Wasserstein distances on the line, W_k = (∫₀¹ |F⁻¹(u) − F̂⁻¹(u)|ᵏ du)^{1/k}, and W₁ = ∫|F − F̂| dx.
 
 On panels in x, F̂ is known to lie within E(x) of the truth, E the lesser of ∫p̂·|error of log p̂| on
-either side of x; hence the errors. On intervals that the probability flow transports, the quantiles
-F̂⁻¹(u) are the points themselves.
+either side of x; hence the errors. Mass that has escaped from the solve of p̂ adds at most
+(∫|displacement|ᵏ dF̂)^{1/k}, by the triangle inequality. On intervals that the probability flow
+transports, the quantiles F̂⁻¹(u) are the points themselves.
 """
 
 from typing import Any
@@ -53,6 +54,8 @@ class FirstWasserstein(Wasserstein):
         panels, p, q = values.panels, *_normalised(values)
         gap = panels.antiderivative(p - q)
         error = (_band(values) * 2.0 * panels.half).sum(-1) + panels.tails(gap).sum(-1)
+        escaped = comparison.escaped
+        error += np.sqrt(escaped.mass) * np.sqrt(escaped.square)
         return Estimate(panels.absolute_integrals(gap).sum(-1), error, COVERS)
 
     def on_intervals(self, comparison: IntervalComparison) -> Estimate:
@@ -78,7 +81,7 @@ class SecondWasserstein(Wasserstein):
         parts = zip(q, _own_error(values), _beyond(values), strict=True)
         found = [_of_quantiles(values.panels, p, *part) for part in parts]
         value, error = np.array(found).T
-        return Estimate(value, error, COVERS)
+        return Estimate(value, error + np.sqrt(comparison.escaped.square), COVERS)
 
     def on_intervals(self, comparison: IntervalComparison) -> Estimate:
         """Return (Σ∫(F⁻¹ − F̂⁻¹)² du)^{1/2}."""

@@ -19,6 +19,7 @@ from rfdiff.diffusion.law_on_domain import Reference
 from rfdiff.diffusion.mixtures import GaussianMixture, bimodal
 from rfdiff.diffusion.sde import VESDE, VPSDE, LinearSDE, SubVPSDE
 from rfdiff.diffusion.time_grids import noise_ratio
+from rfdiff.divergences.by_name import DIVERGENCES
 from rfdiff.divergences.kl import kl_divergence, negative_log_likelihood
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import RandomFeatures, draw_features
@@ -250,6 +251,35 @@ class TestSolve:
         x = np.linspace(-20, 20, 21)
         gap = np.abs(learned.log_density(x)[1] - finer.log_density(x))
         assert (gap <= learned.log_density_error(x)[1] + finer.log_density_error(x)).all()
+
+
+class TestEscape:
+    """A score s = a x beyond all grids: the law is normal with a known, enormous spread."""
+
+    @pytest.mark.parametrize("slope", [0.1, 0.5, 2.0])
+    @pytest.mark.filterwarnings("ignore::rfdiff.AccuracyWarning")
+    def test_errors_cover_where_the_mass_would_be(self, slope):
+        learned = ReverseSDEDensity(linear_score(slope), SDE, T_EVAL)
+        first, last = float(SDE.std(1.0)) ** 2, float(SDE.std(T_EVAL)) ** 2
+        growth = 2.0 * slope * (first - last)
+        variance = first * np.exp(growth) + np.expm1(growth) / (2.0 * slope)
+        std, law = np.sqrt(variance), GaussianMixture([1.0], [0.0], 1.0)
+        exact = {
+            "wasserstein-1": (std - 1.0) * np.sqrt(2.0 / np.pi),
+            "wasserstein-2": std - 1.0,
+            "reverse-kl": 0.5 * (variance - 1.0 - np.log(variance)),
+        }
+        for kind, true in exact.items():
+            found = DIVERGENCES[kind](law, learned)
+            gap = abs(found.value - true)
+            # Not idle: nine tenths of the truth are missing, and the error is no wild guess.
+            assert 0.4 * true < gap < found.error
+            assert np.log(found.error) < 1.2 * np.log(true) + 4.0
+
+    def test_little_escapes_where_the_grid_holds_the_law(self, trained):
+        learned = ReverseSDEDensity(trained.learned_score(), SDE, T_EVAL)
+        assert (learned.escaped.mass < 1e-8).all() and (learned.escaped.square < 1e-6).all()
+        assert (learned.escaped.mass > 0.0).all()
 
 
 class TestFace:

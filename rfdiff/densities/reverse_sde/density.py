@@ -15,12 +15,20 @@ from ...diffusion.law_on_domain import Domain, Reference
 from ...numerics.quadrature import composite_gauss_legendre
 from ...support.estimate import Estimate
 from ...support.validation import FloatArray
+from ..interfaces import Escaped
 from ..panel_comparison import PanelComparison
 from ..transported import TransportedDensity
 from .grid_density import GridDensity
 from .moving_grid import MovingGrid
 from .potential_increments import potential_increments
-from .refinement import ReverseProblem, Solved, rough_mass, solve_refined, widened_grid
+from .refinement import (
+    EDGE_MASS,
+    ReverseProblem,
+    Solved,
+    rough_mass,
+    solve_refined,
+    widened_grid,
+)
 
 # Gauss–Legendre nodes of a panel, and the width of a panel in cells of the finest grid.
 _ORDER = 8
@@ -65,10 +73,6 @@ class ReverseSDEDensity(TransportedDensity):
     """
 
     method: ClassVar[str] = "reverse-sde"
-    knob: ClassVar[str | None] = (
-        "lower the tolerance, compare on a bounded domain, or evaluate at a larger t"
-    )
-
     tolerance: float = 2e-4
     _solved: list[Solved] = field(init=False, repr=False)
     _densities: list[GridDensity] = field(init=False, repr=False)
@@ -86,6 +90,14 @@ class ReverseSDEDensity(TransportedDensity):
         object.__setattr__(self, "_solved", solved)
         object.__setattr__(self, "_densities", _in_x(solved, grid, float(self.sde.scale(self.t))))
 
+    @property
+    def knob(self) -> str:
+        """What to change where the error of a divergence leaves little of it."""
+        edge = max(solved.edge for solved in self._solved)
+        if edge > EDGE_MASS:
+            return f"a mass of {edge:.1e} leaves the widest grid: take a smaller tau or more data"
+        return "lower the tolerance, or evaluate at a larger t or a smaller tau"
+
     def beside(self, law: Any) -> PanelComparison:
         """Return a comparison with a one-dimensional law, on the domain."""
         return PanelComparison(self, law, _SHARE * self.tolerance)
@@ -96,6 +108,17 @@ class ReverseSDEDensity(TransportedDensity):
         low = min(density.middle - density.width for density in self._densities)
         high = max(density.middle + density.width for density in self._densities)
         return low, high
+
+    @property
+    def escaped(self) -> Escaped:
+        """Mass that may be beyond the grids."""
+        mass, square = np.array([solved.escaped for solved in self._solved]).T
+        middle, width = np.array([(each.middle, each.width) for each in self._densities]).T
+        ends = np.stack([middle - width, middle + width])
+        shape = self.shape
+        return Escaped(
+            mass.reshape(shape), (square * width**2).reshape(shape), ends.reshape(2, *shape)
+        )
 
     @cached_property
     def mass(self) -> Estimate:

@@ -16,6 +16,7 @@ import scipy
 from ..._kernels import fokker_planck as kernels
 from ...support.errors import ArgumentError
 from ...support.validation import FloatArray
+from .escape import Escape, escape, outward_slopes
 from .moving_grid import Clock, MovingGrid
 from .potential_increments import PotentialIncrements
 
@@ -34,7 +35,7 @@ class Solution:
 
     `log_density`, `time_error` and `space_error` (of the logarithm) have shape (n, cells + 1);
     `defect` (n,) is what extrapolation adds to a mass of one before it is taken out again;
-    `edge` (n,) is the largest mass ever found at an end of the grid.
+    `escaped` is what may have left the grid.
     """
 
     lengths: FloatArray
@@ -42,7 +43,7 @@ class Solution:
     time_error: FloatArray
     space_error: FloatArray
     defect: FloatArray
-    edge: FloatArray
+    escaped: Escape
 
     def mean_errors(self) -> tuple[FloatArray, FloatArray]:
         """Return the means of the errors in time and in space under the density itself, (n,)."""
@@ -59,8 +60,8 @@ def solve(
     log_prior: FloatArray,
 ) -> Solution:
     """Carry the prior, given by its log density of ξ (n, cells + 1), through the clock."""
-    mass, edge = march(increments, k, grid, clock, cells, log_prior)
-    return _extrapolate(mass, edge, grid)
+    mass, escaped = march(increments, k, grid, clock, cells, log_prior)
+    return _extrapolate(mass, escaped, grid)
 
 
 def march(
@@ -70,8 +71,8 @@ def march(
     clock: Clock,
     cells: int,
     log_prior: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return the masses (n, 3, levels, cells + 1) at the end, and the largest at an edge (n,)."""
+) -> tuple[FloatArray, Escape]:
+    """Return the masses (n, 3, levels, cells + 1) at the end, and what may have left the grid."""
     mass = np.zeros((len(k), kernels.GRIDS, clock.levels, cells + 1))
     conductance = np.zeros((len(k), kernels.GRIDS, 2, cells))
     for g in range(kernels.GRIDS):
@@ -82,7 +83,8 @@ def march(
         mass[:, g, :, : n + 1] = (start / start.sum(-1, keepdims=True))[:, None]
         conductance[:, g, 0, :n] = 1.0 / (gaps * lengths[:, :-1])
         conductance[:, g, 1, :n] = 1.0 / (gaps * lengths[:, 1:])
-    edge = np.zeros(len(k))
+    mobility = (clock.v[1:] / grid.half_width(clock.v[1:])) ** 2
+    edge, slopes = np.empty((2, *mobility.shape, 2))
     step_bytes = 8 * len(k) * cells * 2 ** (clock.levels - 1)
     for part in clock.parts(max(1, _INCREMENT_BYTES // step_bytes)):
         change = increments(k, grid, clock, part, cells)
@@ -90,9 +92,11 @@ def march(
         if not finite.all():
             t = clock.times[part][np.argmin(finite)]
             raise ArgumentError(f"score must be finite, it is not at t = {t:.6g}")
-        mobility = (clock.v[part] / grid.half_width(clock.v[part])) ** 2
-        kernels.advance(mass, change, mobility, conductance, clock.step, edge)
-    return mass, edge
+        now = slice(part.start - 1, part.stop - 1)
+        slopes[:, now] = outward_slopes(change, grid.nodes(cells))
+        kernels.advance(mass, change, mobility[:, now], conductance, clock.step, edge[:, now])
+    length, step = grid.lengths(cells)[:, -1], clock.step / 2 ** (clock.levels - 1)
+    return mass, escape(edge, slopes, mobility, length, step)
 
 
 def _normalised(log_density: FloatArray, lengths: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -112,7 +116,7 @@ def _combine(weights: FloatArray, logs: FloatArray) -> FloatArray:
     return sum(weight * logs[:, level] for level, weight in enumerate(weights))
 
 
-def _extrapolate(mass: FloatArray, edge: FloatArray, grid: MovingGrid) -> Solution:
+def _extrapolate(mass: FloatArray, escaped: Escape, grid: MovingGrid) -> Solution:
     levels, cells = mass.shape[2], mass.shape[3] - 1
     weights, lower_weights = _step_weights(levels), _step_weights(levels - 1)
     limits = []
@@ -137,7 +141,7 @@ def _extrapolate(mass: FloatArray, edge: FloatArray, grid: MovingGrid) -> Soluti
         np.abs(higher - lower),
         space_error,
         np.abs(mass_before - 1.0),
-        edge,
+        escaped,
     )
 
 

@@ -25,7 +25,7 @@ _WIDTHS = 8.0
 # The wanted domain is this many times as long as the core of the grid.
 _CORE = 6.0
 # The most mass allowed at an end of the grid, the factor of a widening, and how many there may be.
-_EDGE_MASS = 1e-8
+EDGE_MASS = 1e-8
 _WIDEN = 1.3
 _WIDENINGS = 40
 # The pilot: cells, and steps for each e-fold of the noise ratio.
@@ -44,13 +44,17 @@ _BATCH_BYTES = 1 << 28
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """The density of ξ of one training time on its final grid, with the effort it took."""
+    """The density of ξ of one training time on its final grid, with the effort it took.
+
+    `escaped` are the mass and the square of its `Escape`.
+    """
 
     log_density: FloatArray
     log_error: FloatArray
     mean_error: float
     defect: float
     edge: float
+    escaped: tuple[float, float]
     cells: int
     steps: int
 
@@ -97,7 +101,7 @@ def widened_grid(problem: ReverseProblem, wanted: tuple[float, float] | None) ->
     k = np.arange(problem.n)
     for _ in range(_WIDENINGS):
         _, edge = _first_order(problem, grid, k, _PILOT_CELLS, _PILOT_STEPS)
-        k = k[edge > _EDGE_MASS]
+        k = k[edge > EDGE_MASS]
         if not len(k):
             break
         reach = grid.reach.copy()
@@ -127,8 +131,9 @@ def _first_order(
         march(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
         for batch, log_prior in _batches(problem, k, grid, cells, 1)
     ]
-    masses, edges = zip(*parts, strict=True)
-    return np.concatenate(masses)[:, -1, 0], np.concatenate(edges)
+    masses, escaped = zip(*parts, strict=True)
+    edges = np.concatenate([each.largest for each in escaped])
+    return np.concatenate(masses)[:, -1, 0], edges
 
 
 def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -> list[Solved]:
@@ -147,9 +152,9 @@ def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -
             solution = solve(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
             in_time, in_space = solution.mean_errors()
             for i, k in enumerate(batch):
-                mean_error = float(in_time[i] + in_space[i] + solution.edge[i])
+                mean_error = float(in_time[i] + in_space[i] + solution.escaped.largest[i])
                 solved[k] = _solved(solution, i, mean_error, cells, steps)
-                escaping = solution.edge[i] > tolerance
+                escaping = solution.escaped.largest[i] > tolerance
                 if in_time[i] + in_space[i] > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
                     if finer[0] <= most[0] and finer[1] <= most[1]:
@@ -185,7 +190,8 @@ def _solved(solution: Solution, i: int, mean_error: float, cells: int, steps: in
         solution.time_error[i] + solution.space_error[i],
         mean_error,
         float(solution.defect[i]),
-        float(solution.edge[i]),
+        float(solution.escaped.largest[i]),
+        (float(solution.escaped.mass[i]), float(solution.escaped.square[i])),
         cells,
         steps,
     )
