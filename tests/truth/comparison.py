@@ -51,7 +51,7 @@ class Learned:
             b = features.biases(exact(t))
             kinks = [float((-x / w).mid()) for x, w in zip(b, features.w, strict=True) if w != 0]
             low, high = min([law.hull[0], *kinks]) - 1.0, max([law.hull[1], *kinks]) + 1.0
-        pieces = relu_pieces(features, theta, t, float(low), float(high))
+        pieces = relu_pieces(features, theta, t, float(low), float(high), law.edges)
         if infinite:
             low, high, self.normalizable = _extended(pieces, low, high)
         edges = np.unique(np.concatenate([[low, high], pieces.knots, law.edges]))

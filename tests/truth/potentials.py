@@ -38,14 +38,19 @@ class Pieces:
         return self.slope[i] + self.curvature[i] * (x - self.knots[i])
 
 
-def relu_pieces(features: Features, theta: list[arb], t: float, low: float, high: float) -> Pieces:
-    """Return the exact pieces of ∫ s between kinks, with knots at both ends of (low, high)."""
+def relu_pieces(
+    features: Features, theta: list[arb], t: float, low: float, high: float, extra: np.ndarray
+) -> Pieces:
+    """Return the exact pieces of ∫ s with knots at low, at kinks and at extra points.
+
+    Far from its knot a piece cancels: extra knots belong where q counts.
+    """
     moment = exact(t)
     gain, b, w = features.gain(moment), features.biases(moment), features.w
     a = [x * gain for x in theta]
     alpha = beta = ZERO
-    crossings = []
     left = exact(low)
+    crossings = [(exact(x), None) for x in extra if low < x < high]
     for j in range(features.m):
         if w[j] == 0:
             beta += a[j] * b[j] if b[j] > 0 else ZERO
@@ -58,8 +63,9 @@ def relu_pieces(features: Features, theta: list[arb], t: float, low: float, high
     crossings.sort(key=lambda pair: float(pair[0]))
     knots, values, slopes, curvatures = [left], [ZERO], [alpha * left + beta], [alpha]
     for kink, j in crossings:
-        sign = 1 if w[j] > 0 else -1
-        alpha, beta = alpha + sign * a[j] * w[j], beta + sign * a[j] * b[j]
+        if j is not None:
+            sign = 1 if w[j] > 0 else -1
+            alpha, beta = alpha + sign * a[j] * w[j], beta + sign * a[j] * b[j]
         d = kink - knots[-1]
         values.append((values[-1] + d * (slopes[-1] + curvatures[-1] * d / 2)).mid())
         knots.append(kink)
