@@ -22,8 +22,11 @@ from ..support.validation import FloatArray
 from .divergence import COVERS, DivergenceFormula
 from .total_variation import mean_of_absolute
 
-# Gauss–Legendre nodes in u between the images of panel edges.
-_ORDER = 8
+# Gauss–Legendre nodes in u between the images of panel edges, and those of a rule beside it. Where
+# quantiles grow as log u, in the tails, errors fall as the square of the number of nodes: the finer
+# rule errs by 9/7 of the difference there, by far less elsewhere.
+_ORDER, _FEWER = 8, 6
+_OF_DIFFERENCE = 3.0
 _ROUNDING = 4e-16
 # W₂² is computed to this share of a distance's tolerance: enough for W₂ above 0.05 of p's spread.
 _SQUARE_SHARE = 0.1
@@ -135,28 +138,33 @@ def _of_quantiles(
 ) -> tuple[float, float]:
     """Return W₂ and its error for one p̂ by its nodal values (P, n) and errors (P,)."""
     cumulative = panels.cumulative(q)
-    edges = np.concatenate([panels.cumulative(p), cumulative])
-    u = Panels.between(np.unique(np.clip(edges, 0.0, 1.0)), _ORDER)
+    edges = np.unique(np.clip(np.concatenate([panels.cumulative(p), cumulative]), 0.0, 1.0))
+    u, sparse = Panels.between(edges, _ORDER), Panels.between(edges, _FEWER)
     at = u.x.ravel()
-    x = quantiles(panels, p, at)
+    x, y = quantiles(panels, p, at), quantiles(panels, q, at)
     # A panel's error lies in it as the mass does: the error of a thin tail is a share of what is
     # left of the tail, and moves no quantile to the end of the line.
     left = np.interp(at, cumulative, np.append(0.0, np.cumsum(own_error)))
     right = np.interp(at, cumulative, np.append(np.cumsum(own_error[::-1])[::-1], 0.0))
     band = np.minimum(left, right) + beyond + _ROUNDING
-    y, lowest, highest = (
-        quantiles(panels, q, np.clip(shifted, 0.0, 1.0)) for shifted in (at, at - band, at + band)
+    lowest, highest = (
+        quantiles(panels, q, np.clip(shifted, 0.0, 1.0)) for shifted in (at - band, at + band)
     )
-    squares = np.square(x - y).reshape(u.x.shape)
     nearest = np.maximum(np.maximum(lowest - x, x - highest), 0.0)
     farthest = np.maximum(np.abs(lowest - x), np.abs(highest - x))
-    least, most = (
-        float(u.integrals(np.square(part).reshape(u.x.shape)).sum()) for part in (nearest, farthest)
-    )
-    square, tail = float(u.integrals(squares).sum()), float(u.tails(squares).sum())
-    value = np.sqrt(square)
-    above, below = np.sqrt(most + tail) - value, value - np.sqrt(max(least - tail, 0.0))
-    return value, max(above, below)
+    pieces, least, most = (_squares(u, gap) for gap in (x - y, nearest, farthest))
+    few = sparse.x.ravel()
+    beside = _squares(sparse, quantiles(panels, p, few) - quantiles(panels, q, few))
+    open_ = _OF_DIFFERENCE * float(np.abs(pieces - beside).sum())
+    value = np.sqrt(pieces.sum())
+    above = np.sqrt(most.sum() + open_) - value
+    below = value - np.sqrt(max(least.sum() - open_, 0.0))
+    return float(value), float(max(above, below))
+
+
+def _squares(u: Panels, gap: FloatArray) -> FloatArray:
+    """Return the integrals of the square over each panel."""
+    return u.integrals(np.square(gap).reshape(u.x.shape))
 
 
 FIRST_WASSERSTEIN, SECOND_WASSERSTEIN = FirstWasserstein(), SecondWasserstein()
