@@ -29,7 +29,7 @@ class FDivergence(DivergenceFormula):
 
     @abstractmethod
     def sensitivity(self, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
-        """Return what bounds |∂/∂p̂| of the integrand, (R, P, n); finite where p̂ vanishes."""
+        """Return ∂/∂p̂ of the integrand, or what bounds its modulus, (R, P, n); finite at p̂ = 0."""
 
     @abstractmethod
     def of_missed_mass(self, sensitivity: FloatArray) -> FloatArray | float:
@@ -43,15 +43,30 @@ class FDivergence(DivergenceFormula):
         """Return the divergence by panels in x."""
         values = comparison.resolved(lambda x, log_p, log_q: self.integrand(log_p, log_q))
         sensitivity = self.sensitivity(values.log_p, values.log_q)
-        error = values.weighted_error(sensitivity) + values.unresolved()
+        error = self.of_density(values, sensitivity) + values.unresolved()
         error += self.of_missed_mass(sensitivity) * values.missed
         return Estimate(self.integral(values), error, COVERS)
+
+    def of_density(self, values: NodalValues, sensitivity: FloatArray) -> FloatArray:
+        """Return what the errors of log p̂ make of the integral, (R,)."""
+        return values.weighted_error(np.abs(sensitivity))
 
 
 class BoundedFDivergence(FDivergence):
     """An f-divergence whose φ is even with a finite φ(1), its largest value: `limit`."""
 
     limit: ClassVar[float]
+
+    def of_density(self, values: NodalValues, sensitivity: FloatArray) -> FloatArray:
+        """Return ∫|δp̂||s − c| + |c||∫δp̂|: errors move mass, and ∫δp̂ is what p̂ lacks of mass one.
+
+        A constant c of the derivative s thus counts with the defect alone; its mean here.
+        """
+        known = values.weighted_error()
+        mean = values.panels.integrals(values.q * values.log_error * sensitivity).sum(-1)
+        mean = np.divide(mean, known, out=np.zeros_like(known), where=known > 0.0)
+        moved = values.weighted_error(np.abs(sensitivity - mean[:, None, None]))
+        return np.asarray(moved + np.abs(mean) * values.defect)
 
     @abstractmethod
     def mean_of_generator(self, start: FloatArray, end: FloatArray, mean: FloatArray) -> FloatArray:

@@ -33,9 +33,9 @@ class JensenShannon(BoundedFDivergence):
         return 0.5 * (parts[0] + parts[1])
 
     def sensitivity(self, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
-        """Return ½|log 2p̂/(p + p̂)|."""
+        """Return ½ log 2p̂/(p + p̂)."""
         with np.errstate(invalid="ignore"):
-            slope = np.abs(np.log(2.0) - np.logaddexp(0.0, log_p - log_q))
+            slope = np.log(2.0) - np.logaddexp(0.0, log_p - log_q)
         return 0.5 * np.where(np.exp(log_q) > 0.0, slope, 0.0)
 
     def of_missed_mass(self, sensitivity: FloatArray) -> float:

@@ -24,8 +24,8 @@ class TotalVariation(BoundedFDivergence):
         return 0.5 * (np.exp(log_p) - np.exp(log_q))
 
     def sensitivity(self, log_p: FloatArray, log_q: FloatArray) -> FloatArray:
-        """Return ½."""
-        return np.asarray(0.5)
+        """Return ±½."""
+        return np.asarray(0.5 * np.sign(np.exp(log_q) - np.exp(log_p)))
 
     def of_missed_mass(self, sensitivity: FloatArray) -> float:
         """Return ½."""
