@@ -16,7 +16,7 @@ from .._version import __version__
 from ..support.errors import AccuracyWarning, RfdiffError
 from .options import Parser, attach_negative_values
 
-COMMANDS = ("train", "density", "sample", "theory", "figure", "sweep", "cite")
+COMMANDS = ("train", "density", "sample", "memorisation", "theory", "figure", "sweep", "cite")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

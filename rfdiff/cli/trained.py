@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from ..support.validation import FloatArray
 
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
+def add_training_options(
+    parser: argparse.ArgumentParser, default: str = "the best training time"
+) -> None:
     """Add the options that train a model, or name a saved one, and its training times."""
     parser.add_argument(
         "--load", metavar="FILE", help="use the run.npz of `rfdiff train --out`, train nothing"
     )
-    options.add_tau_option(parser, default="the best training time")
+    options.add_tau_option(parser, default=default)
     _add_model(parser)
 
 

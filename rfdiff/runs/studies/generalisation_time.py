@@ -6,7 +6,8 @@ from ...support.interval_estimate import IntervalEstimate
 from ...support.random import stream
 from ...support.validation import FloatArray
 from ...training.early_stopping import early_stopping
-from ..state import Loss, TrainedState
+from ..densities import TrainedDensities
+from ..state import Loss
 
 # Groups of held-out points, each of which has a loss of its own.
 _GROUPS = 20
@@ -15,14 +16,15 @@ _REPLICATES = 1000
 _A_DECADE = 8
 
 
-def generalisation_time(run: TrainedState, *, confidence: float = 0.95) -> IntervalEstimate:
-    """Return where the population loss is lowest, or the test loss where the law is unknown.
+def generalisation_time(
+    run: TrainedDensities, kind: Loss, *, confidence: float = 0.95
+) -> IntervalEstimate:
+    """Return where the population loss or the test loss is lowest.
 
     The population loss has no sampling error: its interval is where it is lowest to within rounding
     and quadrature, of confidence 1. That of the test loss is a bootstrap over 20 groups of held-out
     points.
     """
-    kind: Loss = "population" if run.target is not None else "test"
     best = early_stopping(lambda tau: run.loss(kind, tau), run.tau, f"{kind} loss")
     ends, confidence = (best.low, best.high), confidence if kind == "test" else 1.0
     if kind == "test":
@@ -31,7 +33,7 @@ def generalisation_time(run: TrainedState, *, confidence: float = 0.95) -> Inter
     return IntervalEstimate(value, low, high, confidence)
 
 
-def _over_groups(run: TrainedState, tau: float, confidence: float) -> tuple[float, float]:
+def _over_groups(run: TrainedDensities, tau: float, confidence: float) -> tuple[float, float]:
     """Return the interval of the minimum over resamples of groups of held-out points."""
     problem = run.problem
     assert problem.held_out is not None, "a test loss has held-out points"

@@ -24,7 +24,8 @@ from ...support.estimate import Estimate
 from ...support.interval_estimate import IntervalEstimate
 from ...support.random import stream
 from ...support.validation import FloatArray, count, real
-from ..state import TrainedState
+from ..densities import TrainedDensities
+from ..state import Loss
 from .generalisation_time import generalisation_time
 from .memorisation_time import memorisation_time
 
@@ -55,6 +56,7 @@ class Memorisation:
             from a bootstrap over groups of held-out points.
         tau_mem: first τ at which the lower limit of `share` is above the upper limits both of its
             first value and of `share_fresh`; +∞ if none is. The interval resamples paths.
+        loss_of_tau_gen: "population" or "test".
         t: where paths end.
         n_samples: number of samples.
     """
@@ -69,6 +71,7 @@ class Memorisation:
     distance: BootstrapEstimate
     tau_gen: IntervalEstimate
     tau_mem: IntervalEstimate
+    loss_of_tau_gen: Loss
     t: float
     n_samples: int
 
@@ -92,7 +95,8 @@ class Memorisation:
             "",
             f"memorised of fresh points {self.share_fresh}, of the empirical score's samples "
             f"{self.share_empirical}",
-            f"tau_gen {self.tau_gen}, tau_mem {self.tau_mem}",
+            f"tau_gen, the lowest {self.loss_of_tau_gen} loss: {_time(self.tau_gen)}",
+            f"tau_mem, more copies than at first and by chance: {_time(self.tau_mem)}",
             f"{self.n_samples} samples at t = {self.t:g}",
         ])  # fmt: skip
 
@@ -108,7 +112,7 @@ class _Samples:
         ratio: of distances, below which a sample is a copy.
     """
 
-    run: TrainedState
+    run: TrainedDensities
     n: int
     way: Reversal
     ratio: float
@@ -152,7 +156,7 @@ class _Samples:
 
 
 def memorisation(
-    run: TrainedState,
+    run: TrainedDensities,
     tau: FloatArray,
     *,
     n_samples: int,
@@ -168,6 +172,7 @@ def memorisation(
     samples = _Samples(run, n, Reversal(run.sde, t, scheme, n_steps), ratio)
     training, fresh, seed = samples.training, samples.fresh, run.seed
     share_fresh = share_memorised(fresh, training, ratio=ratio)
+    loss: Loss = "population" if run.target is not None else "test"
     tau = np.unique(tau)
     x = samples.at(tau)
     copies = samples.copies(x)
@@ -183,7 +188,8 @@ def memorisation(
         to_fresh=_mean_distances(x, as_many, length),
         accuracy=_accuracies(x, fresh, seed),
         distance=_distances(x, fresh, length, n_boot=n_boot, seed=seed),
-        tau_gen=generalisation_time(run),
+        tau_gen=generalisation_time(run, loss),
+        loss_of_tau_gen=loss,
         tau_mem=memorisation_time(
             tau, copies, lambda more: samples.copies(samples.at(more)),
             fresh=(round(float(share_fresh) * len(fresh)), len(fresh)), seed=seed,
@@ -191,6 +197,10 @@ def memorisation(
         t=t,
         n_samples=n,
     )  # fmt: skip
+
+
+def _time(tau: IntervalEstimate) -> str:
+    return f"tau = {float(tau):.4g} ({float(tau.low):.4g} to {float(tau.high):.4g})"
 
 
 def _mean_distances(

@@ -56,7 +56,7 @@ def test_copies_appear_late_and_after_the_best_time(found):
     assert found.accuracy.value[0] > found.accuracy.value[1] + 3.0 * found.accuracy.error[0]
     assert found.distance.value[0] > found.distance.value[1]
     text = found.table()
-    assert len(text.splitlines()) == 8 and "400 samples at t = 0.001" in text
+    assert len(text.splitlines()) == 9 and "400 samples at t = 0.001" in text
 
 
 def test_distances_are_in_the_datas_unit_and_copies_know_no_unit():
@@ -78,7 +78,7 @@ def test_the_test_loss_has_an_interval_over_held_out_points():
     """Groups of one point: the interval is that of minima for points drawn anew."""
     data = rfdiff.bimodal().sample(36, np.random.default_rng(3))[:, 0]
     run = rfdiff.train_exact(np.logspace(2, 9, 15), data=data, held_out=0.5, m=48, n_times=24)
-    found = generalisation_time(run)
+    found = generalisation_time(run, "test")
     held_out, rng, minima = run.problem.held_out, np.random.default_rng(0), []
     for _ in range(60):
         drawn = held_out[rng.integers(0, len(held_out), len(held_out))]
