@@ -14,7 +14,7 @@ from ...support.estimate import Estimate
 from ...support.interval_estimate import IntervalEstimate
 from ...support.validation import FloatArray, above, count, one_of
 from ..densities import TrainedDensities
-from .onset import onset
+from .onset import in_words, onset
 
 By = Method | Literal["samples"]
 
@@ -62,7 +62,7 @@ class Components:
                 for m, e, value in zip(mass, error, loss, strict=True)
             ]
             lines.append(f"{tau:9.3g} " + "".join(f"{part:>32}" for part in parts))
-        emergence = (f"{k}: tau = {self.emergence[k]}" for k in range(len(self.weights)))
+        emergence = (f"{k}: {in_words(self.emergence[k])}" for k in range(len(self.weights)))
         lines += ["", f"within a factor of {self.factor:g} of the weight from", *emergence]
         return "\n".join([*lines, f"by {self.method} at t = {self.t:g}"])
 

@@ -28,6 +28,7 @@ from ..densities import TrainedDensities
 from ..state import Loss
 from .generalisation_time import generalisation_time
 from .memorisation_time import memorisation_time
+from .onset import in_words
 
 # Directions of the sliced distance: they leave an error of about a tenth of it.
 _DIRECTIONS = 32
@@ -95,8 +96,8 @@ class Memorisation:
             "",
             f"memorised of fresh points {self.share_fresh}, of the empirical score's samples "
             f"{self.share_empirical}",
-            f"tau_gen, the lowest {self.loss_of_tau_gen} loss: {_time(self.tau_gen)}",
-            f"tau_mem, more copies than at first and by chance: {_time(self.tau_mem)}",
+            f"tau_gen, the lowest {self.loss_of_tau_gen} loss: {in_words(self.tau_gen)}",
+            f"tau_mem, more copies than at first and by chance: {in_words(self.tau_mem)}",
             f"{self.n_samples} samples at t = {self.t:g}",
         ])  # fmt: skip
 
@@ -197,10 +198,6 @@ def memorisation(
         t=t,
         n_samples=n,
     )  # fmt: skip
-
-
-def _time(tau: IntervalEstimate) -> str:
-    return f"tau = {float(tau):.4g} ({float(tau.low):.4g} to {float(tau.high):.4g})"
 
 
 def _mean_distances(

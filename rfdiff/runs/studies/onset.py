@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...support.interval_estimate import IntervalEstimate
 from ...support.validation import FloatArray
 
 
@@ -30,6 +31,15 @@ def onset(tau: ArrayLike, excess: ArrayLike) -> FloatArray:
     inside = (tau[before] > 0.0) & np.isfinite(tau[first])
     found = np.where(inside, between, tau[first])
     return np.asarray(np.where(positive.any(-1), found, np.inf))
+
+
+def in_words(tau: IntervalEstimate) -> str:
+    """Return a training time and its interval.
+
+    >>> in_words(IntervalEstimate(np.array(1e3), np.array(500.0), np.array(np.inf), 0.95))
+    'tau = 1000 (500 to inf)'
+    """
+    return f"tau = {float(tau):.4g} ({float(tau.low):.4g} to {float(tau.high):.4g})"
 
 
 def middle_of_bracket(tau: FloatArray, excess: FloatArray, ratio: float) -> float | None:
