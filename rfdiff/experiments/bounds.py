@@ -16,9 +16,8 @@ from ..diffusion.mixtures import bimodal
 from ..diffusion.targets import Target, raised_cosine
 from ..plotting.style import BLACK, PALETTE, log_ticks, new_figure
 from ..plotting.sweeps import finish
-from ..theory.exponents import fit_power_law
-from ..theory.rates import PREDICTED
-from ..theory.verdicts import Verdict, verdict_table
+from ..theory.predictions import SUMMARY, UNIT_CONSTANTS
+from ..theory.verdicts import Verdict, local_slope_table, signed, verdict_table
 from .along import Along
 from .curves import LongTable, Progress
 from .scans import SCAN_HEADING, Scan, distance_verdict, draw_verdict, scan, scan_distance
@@ -91,17 +90,20 @@ class BoundsExperiment:
         """Verdicts by (panel, setting, quantity)."""
         found = {}
         for setting, moved in self.together.items():
+            times = moved.axis.best_time(UNIT_CONSTANTS[1], "unit", SUMMARY["tau_es(n)"])
+            least = moved.axis.least(UNIT_CONSTANTS[1], "unit", SUMMARY["kl(n)"])
             for name, minima in moved.quantities.items():
-                for panel, values, what in (
-                    ("tau_es(n)", minima.tau, f"τ_es of the {name}"),
-                    ("kl(n)", minima.value, f"least {name}"),
-                ):
-                    quantity = f"{what} against n = m, {setting}"
-                    found[panel, setting, name] = _verdict(panel, quantity, moved.x, values)
+                of, against = f"τ_es of the {name}", f"against n = m, {setting}"
+                fit = minima.fit_times(moved.x)
+                found["tau_es(n)", setting, name] = Verdict(f"{of} {against}", times, fit)
+                fit = minima.fit_values(moved.x)
+                found["kl(n)", setting, name] = Verdict(f"least {name} {against}", least, fit)
         for setting, moved in self.widths.items():
+            least = moved.axis.least(UNIT_CONSTANTS[1], "unit", SUMMARY["kl(m)"])
             for name, minima in moved.quantities.items():
                 quantity = f"least {name} against m, n = {self.settings.n}, {setting}"
-                found["kl(m)", setting, name] = _verdict("kl(m)", quantity, moved.x, minima.value)
+                fit = minima.fit_values(moved.x)
+                found["kl(m)", setting, name] = Verdict(quantity, least, fit)
         for name in self.distance.quantities:
             found["kl(mu)", _MOVING, name] = distance_verdict(name, self.distance)
         return found
@@ -134,6 +136,8 @@ class BoundsExperiment:
                 _rate_line(2, "μ", self.distance),
                 "",
                 verdict_table(self.verdicts()),
+                "",
+                local_slope_table(self.verdicts()),
             ]
         )
 
@@ -159,7 +163,7 @@ class BoundsExperiment:
         )
 
     def _draw_exponents(self, ax: Any, panel: "_Panel") -> None:
-        """Draw one quantity against its axis in every setting, with fits and predicted slope."""
+        """Draw one quantity against its axis in every setting, with fits and the theorem."""
         colours = iter(PALETTE)
         scans = panel.scans
         names = [(setting, name) for setting, found in scans.items() for name in found.quantities]
@@ -172,7 +176,7 @@ class BoundsExperiment:
                 self._verdicts[panel.key, setting, name],
                 f"{name}, {setting}",
                 next(colours),
-                predicted="predicted" if (setting, name) == names[-1] else None,
+                predicted="theorem, unit constants" if (setting, name) == names[-1] else None,
             )
         found = next(iter(scans.values()))
         finish(ax, panel.x_label, panel.y_label, found.x, found.bound.value, law=True)
@@ -181,7 +185,7 @@ class BoundsExperiment:
         ax.set_title(panel.title)
 
     def _draw_verdicts(self, ax: Any) -> None:
-        """Draw measured exponents with intervals beside the predicted ones."""
+        """Draw measured exponents with intervals beside the computed ones."""
         verdicts = self.verdicts()
         y = np.arange(len(verdicts))[::-1]
         measured = np.array([verdict.fit.exponent for verdict in verdicts])
@@ -193,14 +197,14 @@ class BoundsExperiment:
             measured[refused], y[refused], "o", color=PALETTE[0], mfc="white", zorder=5,
             label="no power law",
         )  # fmt: skip
-        predicted = [verdict.predicted for verdict in verdicts]
-        ax.plot(predicted, y, "|", color=BLACK, markersize=14, mew=2, label="predicted")
+        computed = [verdict.prediction.exponent for verdict in verdicts]
+        ax.plot(computed, y, "|", color=BLACK, markersize=14, mew=2, label="computed")
         ax.set_yticks(y, [_short(verdict.quantity) for verdict in verdicts], fontsize=8)
         ax.yaxis.tick_right()
         ax.tick_params(axis="y", length=0)
         low, high = float(spans[:, 0].min()), float(spans[:, 1].max())
         ax.set_xlim(min(low, -1.5) - 2.6, max(high, 2.5) + 0.3)
-        ax.set(xlabel="exponent", title="exponents, predicted and measured")
+        ax.set(xlabel="exponent", title="exponents, computed and measured")
         ax.legend(frameon=False, fontsize=9, loc="lower left")
 
 
@@ -239,14 +243,10 @@ def with_seeds(settings: Settings, seeds: int) -> Settings:
     return replace(settings, seeds=seeds)
 
 
-def _verdict(panel: str, quantity: str, x: Any, values: Any) -> Verdict:
-    predicted, kind = PREDICTED[panel]
-    return Verdict(quantity, predicted, fit_power_law(x, values.T), kind)
-
-
 def _rate_line(number: int, axis: str, found: Scan) -> str:
-    """Say how well a theorem's rate function describes the bound, and where it is lowest."""
+    """Say how well a theorem's rate function describes the bound, and how its minima move."""
     fit = found.theorem(number)
+    slopes = " ".join(signed(at, ".2f") for at in found.axis.least(fit.rate, "fitted").local)
     n, m, mu = (float(part[-1]) for part in (found.n, found.m, found.x))
     lowest, measured = float(fit.rate.best_time(n, m, mu)), found.tau[found.curves[-1].argmin()]
     best = f"its best τ at the end of the axis is {lowest:.1e}, measured {measured:.1e}"
@@ -255,7 +255,7 @@ def _rate_line(number: int, axis: str, found: Scan) -> str:
     return (
         f"Theorem {number} with fitted constants beside the bound, {axis}, up to ten times the "
         f"best τ: off by a factor {np.exp(fit.log_misfit):.1f} on average, "
-        f"{fit.worst_ratio:.0f} at the most; {best}"
+        f"{fit.worst_ratio:.0f} at the most; {best}; local slopes of its minima {slopes}"
     )
 
 

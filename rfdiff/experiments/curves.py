@@ -1,4 +1,4 @@
-"""What the experiments share: minima and bands over seeds, the long table, the paper's KL."""
+"""What the experiments share: bands over seeds, the long table, the bound, the paper's KL."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +12,13 @@ from ..diffusion.targets import Target
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.score_matching import score_norm
-from ..numerics.curve_minimum import grid_minimum
 from ..runs.defaults import EVALUATION_TIME
 from ..runs.trained_flow import TrainedFlow
+from ..support.estimate import Estimate
 from ..support.validation import FloatArray
 from ..theory.bounds import bound_objective, prior_divergence
 from ..theory.verdicts import Verdict
+from ..training.rounding import FlowRounding, FlowRoundingAt
 
 Progress = Callable[[str], None]
 
@@ -56,36 +57,6 @@ class Band:
         """Return the quartiles over the first axis."""
         low, middle, high = np.quantile(np.asarray(values, np.float64), [0.25, 0.5, 0.75], axis=0)
         return cls(low, middle, high)
-
-
-@dataclass(frozen=True, eq=False)
-class Minima:
-    """Where curves along τ are lowest.
-
-    Attributes:
-        tau: τ_es, shape (…).
-        value: the curve there, shape (…).
-        interior: whether τ_es is inside the range of τ, shape (…).
-    """
-
-    tau: FloatArray
-    value: FloatArray
-    interior: np.ndarray
-
-    @classmethod
-    def of(cls, tau: FloatArray, curves: FloatArray) -> "Minima":
-        """Return the minima of positive curves (…, k) on an even grid of ln τ (k,).
-
-        The vertex of the parabola through the lowest point of log curve and its two neighbours:
-        `TrainedFlow.early_stopping` solves for more training times and finds it to six digits.
-
-        >>> tau = np.logspace(0, 4, 41)
-        >>> best = Minima.of(tau, np.exp(np.log(tau / 50.0) ** 2))
-        >>> round(float(best.tau), 6), round(float(best.value), 6), bool(best.interior)
-        (50.0, 1.0, True)
-        """
-        found = grid_minimum(np.log(tau), np.log(curves))
-        return cls(np.exp(found.x), np.exp(found.value), found.interior)
 
 
 @dataclass(frozen=True)
@@ -141,11 +112,17 @@ class BoundOf:
         norm = score_norm(target, objective)
         return cls(target, objective, float(norm), float(prior_divergence(target, sde)))
 
-    def __call__(self, run: TrainedFlow) -> FloatArray:
-        """Return the bound along the run's τ; `run.bound` has its error too."""
+    def __call__(self, run: TrainedFlow) -> Estimate:
+        """Return the bound along the run's τ, with the error of its training's rounding.
+
+        That of the time rule is the same along τ to first order; `run.bound` has it, too.
+        """
         loss = denoising_quadratic(self.target, self.objective, run.features)
-        mismatch = loss.with_constant(self.norm)(run.theta())
-        return 0.5 * (self.objective.sde.T - EVALUATION_TIME) * mismatch + self.prior
+        loss = loss.with_constant(self.norm)
+        mismatch = loss(run.theta())
+        error = FlowRoundingAt(FlowRounding(run.flow), run.tau).of_loss(loss)
+        half_length = 0.5 * (self.objective.sde.T - EVALUATION_TIME)
+        return Estimate(half_length * mismatch + self.prior, half_length * error)
 
 
 def grid_kl(target: Target, score: ArrayLike, x: FloatArray) -> FloatArray:

@@ -12,10 +12,12 @@ import numpy as np
 from ..diffusion.mixtures import bimodal
 from ..plotting.style import PALETTE, TAU_LABEL, new_figure, scientific
 from ..plotting.sweeps import finish, plot_family
+from ..support.estimate import Estimate
 from ..support.validation import FloatArray
-from ..theory.exponents import fit_power_law
-from ..theory.verdicts import Verdict, verdict_table
-from .curves import Band, LongTable, Minima, Progress
+from ..theory.predictions import SUMMARY, UNIT_CONSTANTS, Axis
+from ..theory.verdicts import Verdict, local_slope_table, verdict_table
+from .curves import Band, LongTable, Progress
+from .minima import Minima
 from .scans import draw_verdict, train_over
 from .sgd_protocol import SGDComparison, compare_sgd
 
@@ -55,8 +57,8 @@ class EarlyStoppingExperiment:
 
     settings: Settings
     tau: FloatArray
-    kl: FloatArray
-    bound: FloatArray
+    kl: Estimate
+    bound: Estimate
     sgd: SGDComparison
 
     @cached_property
@@ -77,23 +79,26 @@ class EarlyStoppingExperiment:
     @cached_property
     def bands(self) -> list[Band]:
         """KL(τ) over seeds for each n."""
-        return [Band.of(curves) for curves in self.kl]
+        return [Band.of(curves) for curves in self.kl.value]
 
     def verdicts(self) -> list[Verdict]:
-        """Theorem 1 at fixed m: the bound τ⁴/(mn) + 1/τ is lowest at τ ∝ n^{1/5}."""
+        """Theorem 1's function at fixed m beside what is measured."""
         return [verdict for pair in self._verdicts.values() for verdict in pair]
 
     @cached_property
     def _verdicts(self) -> dict[str, tuple[Verdict, Verdict]]:
         """Verdicts on τ_es and on the least value, by quantity."""
-        n, found = np.array(self.settings.n, np.float64), {}
-        for name, minima in self.quantities.items():
-            times, values = (fit_power_law(n, part.T) for part in (minima.tau, minima.value))
-            found[name] = (
-                Verdict(f"τ_es of the {name} against n, m fixed", 0.2, times),
-                Verdict(f"least {name} against n, m fixed", -0.2, values, "upper-bound"),
+        n, rate = np.array(self.settings.n, np.float64), UNIT_CONSTANTS[1]
+        axis = Axis(n, n, self.settings.m, self.tau)
+        times = axis.best_time(rate, "unit", SUMMARY["tau_es(n)"])
+        least = axis.least(rate, "unit", SUMMARY["kl(n)"])
+        return {
+            name: (
+                Verdict(f"τ_es of the {name} against n, m fixed", times, minima.fit_times(n)),
+                Verdict(f"least {name} against n, m fixed", least, minima.fit_values(n)),
             )
-        return found
+            for name, minima in self.quantities.items()
+        }
 
     def table(self) -> dict[str, list[Any]]:
         """Return every number in the figure as columns."""
@@ -110,7 +115,7 @@ class EarlyStoppingExperiment:
         """Return the claims in numbers."""
         settings, minima = self.settings, self.minima
         rows = zip(
-            settings.n, minima.tau, minima.value, self.kl[:, :, -1], minima.interior,
+            settings.n, minima.tau, minima.value, self.kl.value[:, :, -1], minima.interior,
             self.bound_minima.tau, self.bound_minima.value, strict=True,
         )  # fmt: skip
         return "\n".join(
@@ -127,6 +132,8 @@ class EarlyStoppingExperiment:
                 ),
                 "",
                 verdict_table(self.verdicts()),
+                "",
+                local_slope_table(self.verdicts()),
                 "",
                 *self.sgd.lines(),
             ]
@@ -168,7 +175,7 @@ class EarlyStoppingExperiment:
             ],
             marks=list(zip(best, heights, strict=True)),
         )
-        finish(ax, TAU_LABEL, "KL (nats)", self.tau, self.kl)
+        finish(ax, TAU_LABEL, "KL (nats)", self.tau, self.kl.value)
         ax.set_title(f"KL has a best training time, later for larger n (m = {self.settings.m})")
         ax.set_ylim(0.5 * min(heights), 20.0)
 

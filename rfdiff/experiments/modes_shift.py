@@ -17,8 +17,9 @@ from ..plotting.style import PALETTE, new_figure, scientific
 from ..plotting.sweeps import finish
 from ..runs.train_exact import train_exact
 from ..support.validation import FloatArray
-from ..theory.verdicts import Verdict, verdict_table
-from .curves import Band, LongTable, Minima, Progress
+from ..theory.verdicts import Verdict, local_slope_table, verdict_table
+from .curves import Band, LongTable, Progress
+from .minima import Minima
 from .scans import Scan, distance_verdict, draw_verdict, scan_distance
 
 # Where densities are compared for modes at ±μ; the default domain where μ is not listed.
@@ -156,7 +157,8 @@ class ModesShiftExperiment:
             f"{inside.mean():>9.0%}"
             for (mu, middle, low, high), (tau, inside) in zip(best, where, strict=True)
         ]
-        return "\n".join([*lines, "", verdict_table(self.verdicts())])
+        tables = verdict_table(self.verdicts()), "", local_slope_table(self.verdicts())
+        return "\n".join([*lines, "", *tables])
 
     def draw(self) -> Any:
         """Return the figure: densities for near and far modes, best KL against μ."""
@@ -207,7 +209,7 @@ def _shown(tau: FloatArray, mu: float, settings: Settings, progress: Progress) -
     kl, density = np.empty(stages.shape), np.empty((*stages.shape, len(x)))
     for seed in range(settings.seeds):
         run = train_exact(tau, target=law, n=settings.n, m=settings.m, seed=seed)
-        best = Minima.of(tau, run.kl(domain=domain).value)
+        best = Minima.of(tau, run.kl(domain=domain))
         stages[seed] = settings.early, float(best.tau), settings.late
         kl[seed] = run.kl(stages[seed], domain=domain).value
         density[seed] = run.density(x, stages[seed], domain=domain)

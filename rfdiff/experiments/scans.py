@@ -1,8 +1,8 @@
 """Best training times and the KL there, over an axis and seeds, beside the theorems' exponents.
 
-One rule for every window: of the points where a law is claimed, the widest straight run that
-`fit_power_law` finds, at least half of them. Over μ the law is claimed where the modes, of width
-1, are apart: Theorem 2 wants μ > √log(1/δ²), 2.4 at δ = 0.05.
+Slopes are taken over all points where a law is claimed, and the theorems' functions are minimised
+over the same τ at the same points. Over μ the law is claimed where the modes, of width 1, are
+apart: Theorem 2 wants μ > √log(1/δ²), 2.4 at δ = 0.05.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from ..diffusion.sde import VESDE
 from ..diffusion.targets import Target
 from ..plotting.sweeps import plot_trend
 from ..runs.train_exact import train_exact
+from ..support.estimate import Estimate
 from ..support.validation import FloatArray
-from ..theory.exponents import fit_power_law
+from ..theory.predictions import SUMMARY, UNIT_CONSTANTS, Axis
 from ..theory.rates import RateFit, fit_rate
 from ..theory.verdicts import Verdict, signed
-from .curves import Band, BoundOf, LongTable, Minima
+from .curves import Band, BoundOf, LongTable
+from .minima import Minima
 
 # From here on modes at ±μ do not overlap.
 APART = 3.0
-# Theorem 2's explicit power is μ²/m; Poly(μ) of its other terms is not given.
-MU_POWER = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,11 @@ class Scan:
     def quantities(self) -> dict[str, Minima]:
         """The two quantities by name."""
         return {"KL": self.kl, "bound": self.bound}
+
+    @property
+    def axis(self) -> Axis:
+        """Where the theorems' functions are computed."""
+        return Axis(self.x, self.n, self.m, self.tau, self.x)
 
     def add_to(self, table: LongTable, axis: str) -> None:
         """Append medians and quartiles to the figure's table."""
@@ -95,7 +100,7 @@ SCAN_HEADING = (
 
 def train_over(
     tau: FloatArray, cases: Sequence[tuple[Target, int, int]], seeds: int, n_times: int
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Estimate, Estimate]:
     """Return KL(p₀‖p̂) and the bound along τ for each case and seed, (cases, seeds, n_tau) each.
 
     Args:
@@ -105,7 +110,7 @@ def train_over(
         n_times: time nodes of the bound.
     """
     shape = (len(cases), seeds, len(tau))
-    kl, bound = np.empty(shape), np.empty(shape)
+    kl, bound = (Estimate(np.empty(shape), 0.0) for _ in range(2))
     bound_of = {
         target: BoundOf.build(target, VESDE(), n_times)
         for target in dict.fromkeys(target for target, _, _ in cases)
@@ -113,8 +118,8 @@ def train_over(
     for i, (target, n, m) in enumerate(cases):
         for seed in range(seeds):
             run = train_exact(tau, target=target, n=n, m=m, seed=seed)
-            kl[i, seed] = run.kl().value
-            bound[i, seed] = bound_of[target](run)
+            for all_runs, of_run in ((kl, run.kl()), (bound, bound_of[target](run))):
+                all_runs.value[i, seed], all_runs.error[i, seed] = of_run.value, of_run.error
     return kl, bound
 
 
@@ -128,7 +133,7 @@ def scan(
     """Minimise KL and bound over τ for each case at each x; arguments as `train_over`."""
     kl, bound = train_over(tau, cases, seeds, n_times)
     n, m = np.array([case[1:] for case in cases], np.float64).T
-    mean_bound = np.exp(np.log(bound).mean(axis=1))
+    mean_bound = np.exp(np.log(bound.value).mean(axis=1))
     x = np.asarray(x, np.float64)
     return Scan(x, n, m, tau, Minima.of(tau, kl), Minima.of(tau, bound), mean_bound)
 
@@ -143,9 +148,11 @@ def scan_distance(
 def distance_verdict(name: str, found: Scan) -> Verdict:
     """Return least KL or bound against μ beside Theorem 2, over modes that are apart."""
     apart = found.x >= APART
-    fit = fit_power_law(found.x[apart], found.quantities[name].value[apart].T)
+    fit = found.quantities[name].where(apart).fit_values(found.x[apart])
+    mu = found.x[apart]
+    axis = Axis(mu, found.n[apart], found.m[apart], found.tau, mu)
     quantity = f"least {name} against μ, n = {found.n[0]:g}, m = {found.m[0]:g}"
-    return Verdict(quantity, MU_POWER, fit, "upper-bound")
+    return Verdict(quantity, axis.least(UNIT_CONSTANTS[2], "unit", SUMMARY["kl(mu)"]), fit)
 
 
 def draw_verdict(
@@ -167,18 +174,19 @@ def draw_verdict(
         verdict: the fit and its prediction.
         label: legend entry of the fit.
         colour: colour of all.
-        predicted: legend entry of the predicted slope, which is drawn dashed from the fit's start;
-            None leaves it out.
+        predicted: legend entry of the theorem's function, which is drawn dashed from the fit's
+            start; None leaves it out.
     """
-    band, fit, window = Band.of(values.T), verdict.fit, np.array(verdict.fit.window)
-    theory = fit(window[0]) * (window / window[0]) ** verdict.predicted
+    band, fit, said = Band.of(values.T), verdict.fit, verdict.prediction
+    window = np.array(fit.window)
+    # Constants are free: the function has the place of the fit, and its own shape.
+    theory = np.array(said.values) * fit(window[0]) / said.values[0]
     entry = f"{label}: slope {signed(fit.exponent, '.2f')}"
     if not fit.holds:
         entry += ", no power law"
-    bound = "≤ " if verdict.kind == "upper-bound" else ""
     plot_trend(
         ax, x, band.middle, band.low, band.high, colour=colour,
         fit=(window, fit(window), entry),
         predicted=None if predicted is None
-        else (window, theory, f"{predicted}: slope {bound}{signed(verdict.predicted, 'g')}"),
+        else (said.x, theory, f"{predicted}: slope {signed(said.exponent, '.2f')}"),
     )  # fmt: skip

@@ -26,7 +26,8 @@ from ..theory.optimiser_noise import sgd_noise_kl
 from ..training.optimisers import SGD
 from ..training.stability import stability_limit
 from ..training.stochastic import OptimiserPaths, train_stochastic
-from .curves import LongTable, Minima, grid_kl
+from .curves import LongTable, grid_kl
+from .minima import Minima
 
 RATE, BATCH, REPETITIONS = 0.5, 32, 3
 TIME, DOMAIN, POINTS = 0.065, (-10.0, 10.0), 51
@@ -138,7 +139,7 @@ def compare_sgd(
     batches = run.problem.batches(BATCH, shuffle=False)
     added = sgd_noise_kl(run.flow, batches, RATE, steps, t=TIME, domain=DOMAIN)
     shown = np.geomspace(on_a[0][_FIRST], 10.0 * on_theta[0][-1], 161)
-    best = Minima.of(run.tau, run.kl(t=TIME, domain=DOMAIN).value)
+    best = Minima.of(run.tau, run.kl(t=TIME, domain=DOMAIN))
     plain = train_exact(1.0, target=law, n=n, m=m).problem.batches(BATCH, shuffle=False)
     return SGDComparison(
         n,

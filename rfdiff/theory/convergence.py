@@ -6,7 +6,7 @@
   rate.
 
 The first axis of what they return is the seed or repetition, as
-`rfdiff.theory.exponents.fit_power_law` takes it.
+`rfdiff.theory.power_laws.exponents.fit_power_law` takes it.
 """
 
 from dataclasses import dataclass

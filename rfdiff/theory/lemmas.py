@@ -24,6 +24,7 @@ from ..support.validation import FloatArray, count, finite_array, increasing_cou
 from ..training.gradient_flow import GradientFlow
 from ..training.infinite_width import InfiniteWidth
 from ..training.infinite_width_kernel import KernelFlow
+from .spectrum import mode_ages
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +103,9 @@ def convergence_check(flow: GradientFlow, tau: ArrayLike) -> Check:
         tau: finite training times above 0, shape (k,).
     """
     tau = _positive_times(tau)
-    excess, rates = flow.modes.excess, flow.eigenvalues
-    return Check(
-        "Lemma 4",
-        "τ",
-        tau,
-        np.exp(-4.0 * np.multiply.outer(tau, rates)) @ excess,
-        (1.0 / (1.0 + 2.0 * np.multiply.outer(tau, rates))) @ excess,
-    )
+    excess, age = flow.modes.excess, mode_ages(tau, flow.eigenvalues)
+    measured, bound = np.exp(-2.0 * age) @ excess, (1.0 / (1.0 + age)) @ excess
+    return Check("Lemma 4", "τ", tau, measured, bound)
 
 
 def growth_check(flow: GradientFlow, tau: ArrayLike) -> Check:
@@ -121,10 +117,9 @@ def growth_check(flow: GradientFlow, tau: ArrayLike) -> Check:
     """
     tau = _positive_times(tau)
     moved = np.linalg.norm(flow.theta(tau) - flow.theta0, axis=(-2, -1))
-    excess, rates = flow.modes.excess, flow.eigenvalues
     # The loss's fall without cancellation: Σ e_k (1 − e^{−4λ_kτ}).
-    fall = -np.expm1(-4.0 * np.multiply.outer(tau, rates)) @ excess
-    return Check("Lemma 5", "τ", tau, moved, np.sqrt(tau * fall))
+    fall = -np.expm1(-2.0 * mode_ages(tau, flow.eigenvalues)) @ flow.modes.excess
+    return Check("Lemma 5", "τ", tau, moved, np.sqrt(tau) * np.sqrt(fall))
 
 
 def feature_sampling_errors(

@@ -8,28 +8,19 @@ Theorem 2 (two Gaussian modes at ±μ)::
 
     KL ≲ Poly(μ)[τ⁴/(mn) + τ³/m²] + 1/τ + [μ²/m + L̃̄(θ̄*) + L̃(θ*)] + KL(p_T‖π).
 
-The minimiser over τ solves 4a τ⁵/(mn) + 3b τ⁴/m² = c, which has exactly one root; with m ~ n it
-grows as n^{2/5}, and the bound there falls as n^{−2/5} + m^{−4/5}.
+The minimiser over τ solves 4a τ⁵/(mn) + 3b τ⁴/m² = c, which has exactly one root; only with m ∝ n
+does it grow as n^{2/5}, and the bound there fall as n^{−2/5} + m^{−4/5}.
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
+from ..numerics.curve_minimum import grid_minimum
 from ..support.errors import ArgumentError
 from ..support.validation import FloatArray, count, finite_array
-
-# The theory's exponents along m ~ n, and whether each is a rate or an upper bound's.
-PREDICTED = MappingProxyType(
-    {
-        "tau_es(n)": (2.0 / 5.0, "rate"),
-        "kl(n)": (-2.0 / 5.0, "upper-bound"),
-        "kl(m)": (-4.0 / 5.0, "upper-bound"),
-    }
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +92,23 @@ class RateFunction:
             residual = np.log(a + b) - log_c
             log_tau = np.where(grows, log_tau - residual * (a + b) / (5.0 * a + 4.0 * b), 0.0)
         return np.where(grows, np.exp(log_tau), np.inf)
+
+    def lowest_on(
+        self, tau: FloatArray, n: ArrayLike, m: ArrayLike, mu: ArrayLike = 1.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return τ_es and the bound there, found on a grid of τ as measured curves' minima are.
+
+        At an end of the grid where the bound has no minimum between its points.
+
+        Args:
+            tau: positive grid, even in ln τ, shape (k,), k ≥ 3.
+            n: sample sizes.
+            m: widths.
+            mu: half the distance of the modes.
+        """
+        n, m, mu = (part[..., None] for part in _broadcast(n, m, mu))
+        found = grid_minimum(np.log(tau), np.log(self(tau, n, m, mu)))
+        return np.exp(found.x), np.exp(found.value)
 
     def best(self, n: ArrayLike, m: ArrayLike, mu: ArrayLike = 1.0) -> FloatArray:
         """Return the bound at its minimiser τ_es(n, m); arguments as in `best_time`.

@@ -20,7 +20,7 @@ from ..support.estimate import Estimate
 from ..support.validation import FloatArray, training_times
 from ..training.early_stopping import early_stopping
 from ..training.gradient_flow import GradientFlow
-from .exponents import PowerLaw, fit_power_law
+from .power_laws.exponents import PowerLaw, fit_power_law
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,24 @@ class Spectrum:
     def excess_loss(self, tau: ArrayLike) -> FloatArray:
         """Return L(τ) − L(∞) = Σ_k (c_k²/λ_k) e^{−4λ_kτ}, of the shape of τ."""
         tau = training_times("tau", tau)
-        return np.exp(-4.0 * self.eigenvalues * tau[..., None]) @ self.energies
+        return np.exp(-2.0 * mode_ages(tau, self.eigenvalues)) @ self.energies
+
+
+def mode_ages(tau: FloatArray, eigenvalues: FloatArray) -> FloatArray:
+    """Return 2λτ, the training time in units of each mode's own, shape τ.shape + (m,).
+
+    No more than 1e300, so that twice it is a float: there 1/(1 + 2λτ) is as good as 0, and
+    e^{−2λτ} is.
+
+    Args:
+        tau: training times, shape (…).
+        eigenvalues: λ ≥ 0, shape (m,), above 0 if a τ is ∞.
+
+    >>> mode_ages(np.array([0.25, 1e308]), np.array([0.0, 2.0])).tolist()
+    [[0.0, 1.0], [0.0, 1e+300]]
+    """
+    with np.errstate(over="ignore"):
+        return np.minimum(2.0 * (tau[..., None] * eigenvalues), 1e300)
 
 
 def spectrum(flow: GradientFlow, window: tuple[float, float] | None = None) -> Spectrum:

@@ -17,8 +17,8 @@ import rfdiff
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.support.validation import FloatArray
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
-from rfdiff.theory.exponents import PowerLaw, fit_power_law
 from rfdiff.theory.lemmas import feature_sampling_errors
+from rfdiff.theory.power_laws.exponents import PowerLaw, fit_power_law
 from rfdiff.training.infinite_width_features import infinite_width_by_features
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 from rfdiff.training.optimisers import SGD

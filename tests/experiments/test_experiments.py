@@ -7,10 +7,13 @@ import pytest
 
 import rfdiff
 from rfdiff.experiments import bounds, early_stopping, modes_shift
-from rfdiff.experiments.curves import Band, LongTable, Minima, grid_kl
+from rfdiff.experiments.curves import Band, BoundOf, LongTable, grid_kl
+from rfdiff.experiments.minima import Minima
 from rfdiff.experiments.scans import distance_verdict, scan_distance
 from rfdiff.model.score import ExactScore
 from rfdiff.support.estimate import Estimate
+from rfdiff.theory.rates import RateFunction
+from rfdiff.training.early_stopping import early_stopping as early_stop
 
 
 def quiet(_text):
@@ -45,22 +48,52 @@ def bound():
 class TestMinima:
     def test_between_grid_points_as_the_run_finds_them(self):
         run = rfdiff.train_exact(np.logspace(0, 10, 201), n=100, m=64, precondition=True)
-        exact, best = run.early_stopping(), Minima.of(run.tau, run.kl().value)
+        exact, best = run.early_stopping(), Minima.of(run.tau, run.kl())
         assert best.interior and exact.at == "interior"
         assert np.isclose(float(best.tau), exact.tau, rtol=0.02)
         assert np.isclose(float(best.value), float(exact.value), rtol=1e-3)
 
     def test_ends_are_not_interior(self):
         tau = np.logspace(0, 3, 13)
-        best = Minima.of(tau, np.stack([tau, 1.0 / tau, (tau - 30.0) ** 2 + 1.0]))
+        best = Minima.of(tau, Estimate(np.stack([tau, 1.0 / tau, (tau - 30.0) ** 2 + 1.0])))
         assert best.interior.tolist() == [False, False, True]
         assert best.tau[:2] == pytest.approx([tau[0], tau[-1]])
         assert best.value[:2] == pytest.approx([1.0, 1e-3])
 
     def test_a_flat_curve_stays_on_the_grid(self):
         tau = np.logspace(0, 3, 7)
-        best = Minima.of(tau, np.full((2, 7), 0.3))
+        best = Minima.of(tau, Estimate(np.full((2, 7), 0.3)))
         assert best.value == pytest.approx([0.3, 0.3]) and np.isfinite(best.tau).all()
+        assert np.allclose(best.low, 1.0) and np.allclose(best.high, 1e3)
+
+    @pytest.mark.parametrize("error", [1e-8, 1e-4, 0.03, 0.3])
+    def test_intervals_of_parabolas(self, error):
+        """(ln τ/τ₀)² stays within the errors of curve and minimum up to √(2 error)."""
+        tau, centres = np.logspace(0, 4, 81), np.array([45.0, 50.0, 51.0])
+        height = np.log(tau / centres[:, None]) ** 2
+        best = Minima.of(tau, Estimate(1.0 + height, error))
+        reach = np.sqrt(2.0 * error)
+        # The parabola is that of log curve: its vertex is off by what the curve is not a parabola.
+        assert np.allclose(np.log(best.low / centres), -reach, rtol=0.02, atol=3e-4)
+        assert np.allclose(np.log(best.high / centres), reach, rtol=0.02, atol=3e-4)
+
+    def test_intervals_as_the_run_finds_them(self):
+        run = rfdiff.train_exact(np.logspace(0, 10, 201), n=100, m=64)
+        for error in (1e-6, 1e-3):
+            kl = run.kl()
+            best = Minima.of(run.tau, Estimate(kl.value, error))
+            exact = early_stop(lambda tau, error=error: Estimate(run.kl(tau).value, error), run.tau)
+            found = np.log([float(best.low), float(best.high)])
+            width = np.log(exact.high / exact.low)
+            assert np.allclose(found, np.log([exact.low, exact.high]), atol=0.1 * width + 0.01)
+
+    def test_fits_know_how_far_minima_are_open(self):
+        x, tau = np.array([1.0, 10.0, 100.0]), np.logspace(0, 8, 161)
+        centres = (50.0 * x[:, None]) * np.exp([0.1, -0.1])
+        height = np.log(tau / centres[..., None]) ** 2
+        sharp, flat = (Minima.of(tau, Estimate(1.0 + height, at)) for at in (1e-12, 0.5))
+        narrow, wide = (found.fit_times(x).interval for found in (sharp, flat))
+        assert wide[0] < narrow[0] - 0.2 and wide[1] > narrow[1] + 0.2
 
 
 class TestGridKL:
@@ -99,7 +132,7 @@ def test_long_table_has_equal_columns():
 
 class TestEarlyStopping:
     def test_more_data_stop_later_at_a_lower_kl(self, stopping):
-        assert stopping.kl.shape == (3, 4, 61)
+        assert stopping.kl.value.shape == (3, 4, 61)
         best = np.median(stopping.minima.value, axis=1)
         assert (np.diff(best) < 0).all()
         # The KL has two dips in τ, between which few seeds jump; the bound has one.
@@ -154,7 +187,7 @@ class TestBounds:
     def test_scans_agree_with_the_run(self, bound):
         """The scans' coarser time rule, against `TrainedFlow.bound`."""
         run = rfdiff.train_exact(np.logspace(0, 10, 31), n=32, m=32, seed=1)
-        best = Minima.of(run.tau, run.bound().total.value)
+        best = Minima.of(run.tau, run.bound().total)
         scan = bound.together["modes at ±3"].bound
         assert np.isclose(float(best.value), scan.value[1, 1], rtol=2e-3)
 
@@ -182,6 +215,28 @@ class TestBounds:
             assert 1.0 < np.exp(fit.log_misfit) < fit.worst_ratio < 1e3
             assert len(fit.rate.sample) == (1 if number == 1 else 3)
             assert fit.rate.optimisation > 0.0
+
+    def test_errors_of_scans_are_those_of_rounding(self, bound):
+        """Of the run's own, which has its time rule's besides, rounding is the lesser part."""
+        run = rfdiff.train_exact(bound.distance.tau, target=rfdiff.bimodal(6.0), n=100, m=32)
+        found = BoundOf.build(run.target, run.sde, bound.settings.n_times)(run)
+        known = run.bound(n_times=bound.settings.n_times).total
+        assert np.allclose(found.value, known.value, rtol=1e-8)
+        assert (found.error > 0).all() and (found.error < 1.01 * known.error).all()
+
+    def test_predictions_are_computed_where_it_is_measured(self, bound):
+        """On the scan's own τ, three points a decade: parabolas through three points of it."""
+        against_m = next(v for v in bound.verdicts() if "least KL against m" in v.quantity)
+        rate, u = RateFunction([1.0], [1.0], 1.0, 0.0, 0.0), np.log(bound.widths["compact"].tau)
+        least = []
+        for m in (16.0, 32.0, 64.0):
+            y = np.log(rate(np.exp(u), 100.0, m))
+            near = np.argmin(y) + np.arange(-1, 2)
+            at = np.polyfit(u[near], y[near], 2)
+            least.append(at[2] - 0.25 * at[1] ** 2 / at[0])
+        said = against_m.prediction
+        assert said.x == (16.0, 32.0, 64.0) and said.summary == -0.8
+        assert np.allclose(said.local, np.diff(least) / np.log(2.0), rtol=1e-9)
 
     def test_a_verdict_for_every_claim(self, bound):
         quantities = [verdict.quantity for verdict in bound.verdicts()]

@@ -11,7 +11,7 @@ from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.model.features import draw_features
 from rfdiff.support.errors import ArgumentError
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
-from rfdiff.theory.exponents import fit_power_law
+from rfdiff.theory.power_laws.exponents import fit_power_law
 from rfdiff.training.infinite_width_features import infinite_width_by_features
 
 LAW, SDE = bimodal(3.0), VESDE()

@@ -1,5 +1,7 @@
 """Spectra and lemmas: synthetic flows with known exponents, runs that must respect the lemmas."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.special import zeta
@@ -12,7 +14,6 @@ from rfdiff.loss.objective import DenoisingObjective
 from rfdiff.loss.quadratic import QuadraticLoss
 from rfdiff.model.embeddings import LogSigmaEmbedding
 from rfdiff.support.errors import ArgumentError
-from rfdiff.theory.exponents import fit_power_law
 from rfdiff.theory.lemmas import (
     Check,
     convergence_check,
@@ -20,6 +21,7 @@ from rfdiff.theory.lemmas import (
     growth_check,
     tail_check,
 )
+from rfdiff.theory.power_laws.exponents import fit_power_law
 from rfdiff.theory.spectrum import gap_onset, spectrum
 from rfdiff.training.gradient_flow import GradientFlow
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
@@ -148,6 +150,19 @@ class TestLemmas:
             assert check.holds
             # Not by being empty: the bound is within two orders of what is measured somewhere.
             assert 0.01 < check.worst_ratio <= 1.0 + 1e-9
+
+    @pytest.mark.parametrize("tau", [1e305, 1e308, np.finfo(float).max])
+    def test_lemmas_at_the_end_of_the_floats(self, tau):
+        """4λτ is no float there; both checks have their limits, and raise no warning."""
+        flow = rfdiff.train_exact(1.0, n=10, m=64, precondition=True).flow
+        assert flow.eigenvalues[-1] > 1.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fall, growth = convergence_check(flow, [tau]), growth_check(flow, [tau])
+            excess = spectrum(flow).excess_loss([tau, np.inf])
+        assert fall.holds and growth.holds and fall.measured == excess[0] == excess[1] == 0.0
+        # All that can fall has fallen, but for null modes, which hold nothing.
+        assert growth.bound == pytest.approx(np.sqrt(tau) * np.sqrt(flow.modes.excess.sum()))
 
     def test_checks_can_fail(self):
         one = np.ones(3)

@@ -88,18 +88,16 @@ def _family(ax: Any, table: Any, args: argparse.Namespace) -> None:
 def _trends(ax: Any, table: Any, args: argparse.Namespace) -> None:
     from ...plotting.style import PALETTE
     from ...plotting.sweeps import finish, plot_trend
-    from ...sweeps.results.trends import at_the_ends, predicted_exponent, through_middle, trends
+    from ...sweeps.results.trends import at_the_ends, theorem, through_middle, trends
 
     name = args.y or "tau_es"
     found = trends(table, args.x, name, args.group)
-    predicted = predicted_exponent(table, args.x, name, args.group)
-    if args.predict is not None:
-        predicted = args.predict, "slope"
+    theory = theorem(table, args.x, name, args.group) if args.predict is None else args.predict
+    law = "" if theory is None else _theory(theory, args.x)
     for i, trend in enumerate(found):
         low, middle, high = trend.quantiles()
         fit = trend.fit()
-        line = through_middle(trend, predicted[0]) if predicted and i == 0 else None
-        law = f"{predicted[1]}: {_power(args.x, predicted[0])}" if predicted else ""
+        line = None if theory is None or i > 0 else through_middle(trend, theory)
         dots = trend.label if args.group and fit is None else "" if args.group else _DOTS
         plot_trend(
             ax, trend.x, middle, low, high, label=dots, colour=PALETTE[i % len(PALETTE)],
@@ -107,6 +105,7 @@ def _trends(ax: Any, table: Any, args: argparse.Namespace) -> None:
             predicted=None if line is None else (*line, law),
         )  # fmt: skip
         _report(name, args.x, trend, fit)
+    _say(theory)
     ends = at_the_ends(table, name)
     if ends:
         print(f"{ends} of {len(table)} points have their {name} at an end of the range of tau")
@@ -122,8 +121,26 @@ def _fitted(fit: Any, x: str, label: str) -> tuple[Any, Any, str]:
     (low, high), window = fit.interval, fit.window
     text = f"{label}: " if label else ""
     text += f"{_power(x, fit.exponent)}, {fit.level:.0%} interval [{low:.2f}, {high:.2f}]"
-    text += f", {window[0]:g} … {window[1]:g}" if fit.holds else ", no power law"
+    said = f"{window[0]:g} … {window[1]:g}" if fit.decided else "not decided"
+    text += f", {said}" if fit.holds else ", no power law"
     return list(window), fit(list(window)), text
+
+
+def _theory(theory: Any, x: str) -> str:
+    """Return the legend entry of an exponent, or of a theorem's function by its local slopes."""
+    if isinstance(theory, float):
+        return f"slope: {_power(x, theory)}"
+    first, last = theory.local[0], theory.local[-1]
+    return f"Theorem 1, {theory.constants} constants: slope {first:.2f} … {last:.2f}"
+
+
+def _say(theory: Any) -> None:
+    """Print a theorem's local slopes at the trend's points, and that they bind no measurement."""
+    from ...theory.verdicts import CAVEAT, signed
+
+    if theory is not None and not isinstance(theory, float):
+        slopes = " ".join(signed(slope, ".2f") for slope in theory.local)
+        print(f"Theorem 1, {theory.constants} constants, local slopes: {slopes}. {CAVEAT}")
 
 
 def _power(x: str, exponent: float) -> str:

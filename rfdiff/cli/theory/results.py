@@ -12,8 +12,8 @@ from ...support.estimate import Estimate
 from ...support.validation import FloatArray
 from ...theory.bounds import Bound
 from ...theory.decomposition import Decomposition
-from ...theory.exponents import local_exponents
 from ...theory.lemmas import Check, convergence_check, growth_check, tail_check
+from ...theory.power_laws.exponents import local_exponents
 from ...theory.spectrum import GapOnset, Spectrum, gap_onset, spectrum
 from ...theory.verdicts import signed
 from ..output import spread, table

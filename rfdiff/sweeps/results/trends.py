@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from ...support.errors import ArgumentError
 from ...support.validation import FloatArray
-from ...theory.exponents import PowerLaw, fit_power_law
+from ...theory.power_laws.exponents import PowerLaw, fit_power_law
+from ...theory.predictions import UNIT_CONSTANTS, Axis, Prediction
 from ..points.axes import axis
 from ..points.identity import Point, Value
 from ..store.table import Table
 
-# Exponents of Theorem 1's bound at its minimiser: while m grows in proportion to n; at fixed m,
-# where τ⁴/(mn) + 1/τ is smallest at τ ∝ n^{1/5}; and of its term in m alone.
-_TOGETHER = {("tau_es", "n"): 2 / 5, ("kl_best", "n"): -2 / 5}
-_APART = {("tau_es", "n"): 1 / 5, ("kl_best", "n"): -1 / 5, ("kl_best", "m"): -4 / 5}
+# Points over the range of τ at which Theorem 1's function is minimised.
+_THEOREM_TIMES = 401
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +103,50 @@ def heat(table: Table, x: str, y: str, z: str) -> tuple[NDArray[Any], NDArray[An
     return xs, np.array(_values(table.points, y)), grid
 
 
-def predicted_exponent(table: Table, x: str, y: str, group: str | None) -> tuple[float, str] | None:
-    """Return the exponent of y in x that Theorem 1 predicts, and for which case; None if none."""
-    if x == "n" and "m" in table.varying and group != "m":
-        known, case = _TOGETHER, "Theorem 1, m ∝ n"
-    elif x == "n":
-        known, case = _APART, "Theorem 1 at fixed m"
-    else:
-        known, case = _APART, "Theorem 1, term in m"
-    return (known[y, x], case) if (y, x) in known else None
+def theorem(table: Table, x: str, y: str, group: str | None) -> Prediction | None:
+    """Return Theorem 1's function with unit constants, minimised over the sweep's range of τ.
+
+    At the points of the first of `trends`; None for quantities it does not speak of, or of points
+    that are not finite samples.
+
+    Args:
+        table: finished points.
+        x: "n" or "m".
+        y: "tau_es" or "kl_best".
+        group: another axis.
+    """
+    rows = [table.points[i] for i in _split(table, group)[0][1]]
+    inside = table.tau[(table.tau > 0.0) & np.isfinite(table.tau)]
+    if x not in ("n", "m") or y not in ("tau_es", "kl_best") or len(inside) < 2:
+        return None
+    sizes = {row[x]: (row["n"], row["m"]) for row in rows}
+    if len(sizes) < 2 or any(None in pair for pair in sizes.values()):
+        return None
+    at, n, m = np.array([(size, *sizes[size]) for size in _values(rows, x)], np.float64).T
+    tau = np.geomspace(inside.min(), inside.max(), _THEOREM_TIMES)
+    axis_of_x = Axis(at, n, m, tau)
+    lowest = axis_of_x.best_time if y == "tau_es" else axis_of_x.least
+    return lowest(UNIT_CONSTANTS[1], "unit")
 
 
-def through_middle(trend: Trend, exponent: float) -> tuple[FloatArray, FloatArray] | None:
-    """Return the ends of a line of this slope through the middle of a trend, on log–log axes.
+def through_middle(
+    trend: Trend, theory: float | Prediction
+) -> tuple[FloatArray, FloatArray] | None:
+    """Return a theory's line (x, y) through the middle of a trend, on log–log axes.
 
-    Theory predicts no prefactor, so the line is given its place by the data. None if the trend
+    Theory gives no prefactor, so the line is given its place by the data. None if the trend
     cannot be drawn on log–log axes.
+
+    Args:
+        trend: what is drawn.
+        theory: an exponent, or a function computed at the trend's own x.
     """
     middle = trend.quantiles([0.5])[0]
     if not trend.numeric or trend.x.min() <= 0 or not (middle > 0).all():
         return None
-    ends = np.array([trend.x[0], trend.x[-1]], dtype=np.float64)
-    centre, height = np.log(trend.x).mean(), np.log(middle).mean()
-    return ends, np.exp(height + exponent * (np.log(ends) - centre))
+    x = trend.x.astype(np.float64)
+    log_y = np.log(theory.values) if isinstance(theory, Prediction) else theory * np.log(x)
+    return x, np.exp(log_y - log_y.mean() + np.log(middle).mean())
 
 
 def at_the_ends(table: Table, y: str) -> int:

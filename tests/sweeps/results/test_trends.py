@@ -13,10 +13,11 @@ from rfdiff.sweeps.results.trends import (
     curve_trends,
     heat,
     lowest,
-    predicted_exponent,
+    theorem,
     through_middle,
     trends,
 )
+from rfdiff.theory.rates import RateFunction
 
 
 def test_trends_keep_seeds_apart(table):
@@ -52,8 +53,9 @@ def test_fits_find_a_known_law():
     fit = trend.fit()
     assert np.isnan(trend.y).sum() == 1 and fit.n_seeds == 9 and fit.holds
     assert fit.interval[0] < 0.4 < fit.interval[1] and abs(fit.exponent - 0.4) < 0.02
-    ends, line = through_middle(trend, 0.2)
-    assert line[1] / line[0] == pytest.approx((ends[1] / ends[0]) ** 0.2)
+    at, line = through_middle(trend, 0.2)
+    assert line[-1] / line[0] == pytest.approx((at[-1] / at[0]) ** 0.2)
+    assert np.log(line).mean() == pytest.approx(np.log(trend.quantiles([0.5])[0]).mean())
     assert at_the_ends(law, "tau_es") == 1 and at_the_ends(law, "kl_best") == 0
 
 
@@ -70,20 +72,31 @@ def test_no_law_through_names_few_points_or_zeros():
         assert trend.fit() is None
 
 
-def test_predictions_know_whether_m_goes_with_n():
+def test_theorem_1_is_computed_at_the_points_of_the_sweep():
     def scalars(point):
         return {"tau_es": 1.0, "kl_best": 1.0}
 
-    fixed = made({"n": [10, 20]}, scalars)
-    together = made({"n": [10, 20], "m": [10, 20]}, scalars, [["n", "m"]])
-    crossed = made({"n": [10, 20], "m": [10, 20]}, scalars)
-    assert predicted_exponent(fixed, "n", "tau_es", None) == (0.2, "Theorem 1 at fixed m")
-    assert predicted_exponent(together, "n", "tau_es", None) == (0.4, "Theorem 1, m ∝ n")
-    assert predicted_exponent(together, "n", "kl_best", None) == (-0.4, "Theorem 1, m ∝ n")
-    assert predicted_exponent(crossed, "n", "kl_best", "m") == (-0.2, "Theorem 1 at fixed m")
-    assert predicted_exponent(crossed, "m", "kl_best", "n") == (-0.8, "Theorem 1, term in m")
-    assert predicted_exponent(fixed, "mu", "kl_best", None) is None
-    assert len(trends(together, "n", "tau_es")[0].x) == 2
+    rate = RateFunction([1.0], [1.0], 1.0, 0.0, 0.0)
+    n = np.array([10.0, 20.0, 40.0])
+    fixed = made({"n": [10, 20, 40], "m": 50}, scalars)
+    together = made({"n": [10, 20, 40], "m": [10, 20, 40]}, scalars, [["n", "m"]])
+    crossed = made({"n": [10, 20, 40], "m": [10, 20, 40]}, scalars)
+    for table, x, group, at_n, at_m in [
+        (fixed, "n", None, n, 50.0),
+        (together, "n", None, n, n),
+        (crossed, "n", "m", n, 10.0),
+        (crossed, "m", "n", 10.0, n),
+    ]:
+        times, least = (theorem(table, x, y, group) for y in ("tau_es", "kl_best"))
+        assert times.x == (10.0, 20.0, 40.0)
+        assert np.allclose(times.values, np.broadcast_to(rate.best_time(at_n, at_m), 3), rtol=1e-3)
+        assert np.allclose(least.values, rate.best(at_n, at_m), rtol=1e-4)
+    ends, line = through_middle(trends(together, "n", "tau_es")[0], theorem(
+        together, "n", "tau_es", None))  # fmt: skip
+    assert ends.tolist() == [10.0, 20.0, 40.0] and np.log(line).mean() == pytest.approx(0.0)
+    assert theorem(fixed, "mu", "kl_best", None) is None
+    assert theorem(fixed, "n", "kl_end", None) is None
+    assert len(trends(together, "n", "tau_es")[0].x) == 3
 
 
 def test_heat_maps():

@@ -1,4 +1,4 @@
-"""Power laws from measured curves: y ≈ A xᵇ, the window it holds on, and an honest interval for b.
+"""Power laws from measured curves: y ≈ A xᵇ on a claimed range, and an honest interval for b.
 
 The exponent is the mean over seeds of each seed's least-squares slope of log y on log x, so nested
 draws (the same features for every n) are handled exactly: errors may be correlated along x, only
@@ -12,12 +12,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
-from ..support.errors import ArgumentError
-from ..support.random import stream
-from ..support.validation import FloatArray, between, count, finite_array, interval
-from .straightness import SIGNIFICANCE, straight_run, straightness
+from ...support.errors import ArgumentError
+from ...support.validation import FloatArray, between, count, finite_array, interval, positive
+from .slopes import (
+    line_through,
+    neighbour_slopes,
+    residual_interval,
+    seed_interval,
+    slope_reach,
+    slopes_of,
+)
+from .straightness import SIGNIFICANCE, Straightness, straightness
+
+# A law is decided on only if the stated change of slope would be found this often.
+ENOUGH_POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -29,12 +38,16 @@ class PowerLaw:
         interval: confidence interval of the exponent at `level`.
         prefactor: A.
         level: nominal coverage of the interval.
-        window: smallest and largest x that were used.
+        window: smallest and largest x of the claimed range.
         n_points: number of x used.
         n_seeds: number of seeds; 1 means the interval comes from the residuals of one curve.
-        p_straight: p-value of "log y is straight in log x" on the window.
+        local: slopes between neighbouring x, means over seeds, (n_points − 1,).
+        local_errors: their standard errors.
+        p_straight: p-value of "log y is straight in log x" on the whole claimed range.
+        power: probability that `slope_change` would be found with this scatter.
+        slope_change: of the local slope from one end of the range to the other.
         r_squared: explained share of the variance of the seed-averaged log y.
-        holds: whether the data support a power law on the window.
+        holds: whether nothing speaks against a power law on the claimed range.
         reason: one sentence why, or why not.
     """
 
@@ -45,10 +58,19 @@ class PowerLaw:
     window: tuple[float, float]
     n_points: int
     n_seeds: int
+    local: tuple[float, ...]
+    local_errors: tuple[float, ...]
     p_straight: float
+    power: float
+    slope_change: float
     r_squared: float
     holds: bool
     reason: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether the law was put to a test that it could fail: power of 80 % or more."""
+        return not self.holds or self.power >= ENOUGH_POWER
 
     def __call__(self, x: ArrayLike) -> FloatArray:
         """Return prefactor · x^exponent."""
@@ -60,7 +82,9 @@ class PowerLaw:
             f"x^{self.exponent:.3g} [{low:.3g}, {high:.3g}] on {self.window[0]:g} … "
             f"{self.window[1]:g} ({self.n_points} points, {self.n_seeds} seeds)"
         )
-        return text if self.holds else f"no power law ({self.reason}); slope {text}"
+        if not self.holds:
+            return f"no power law ({self.reason}); slope {text}"
+        return text if self.decided else f"not decided ({self.reason}); slope {text}"
 
 
 def fit_power_law(
@@ -68,6 +92,8 @@ def fit_power_law(
     y: ArrayLike | Sequence[ArrayLike],
     *,
     window: tuple[float, float] | None = None,
+    within: tuple[ArrayLike, ArrayLike] | None = None,
+    slope_change: float = 0.5,
     level: float = 0.95,
     n_bootstrap: int = 4000,
     seed: int = 0,
@@ -77,9 +103,10 @@ def fit_power_law(
     Args:
         x: abscissae, shape (k,), positive and increasing, k ≥ 3.
         y: positive values, shape (k,) for one curve or (seeds, k).
-        window: range of x to use. None chooses the widest run of points, at least half of them
-            and never fewer than three, on which log y is straight in log x; the choice is
-            reported in the result.
+        window: range of x on which the law is claimed and tested; all of them if None.
+        within: ends (low, high) of the intervals in which y itself lies, each of y's shape, low
+            ≤ y ≤ high. Whatever exponent they allow is added to the interval.
+        slope_change: change of the local slope over the range whose power is reported.
         level: coverage of the interval.
         n_bootstrap: resamples of the seeds. Fewer than four seeds use Student's t instead,
             because so few have too few resamples.
@@ -87,29 +114,37 @@ def fit_power_law(
 
     Raises:
         ArgumentError: fewer than three points, values that are not positive, seeds of different
-            shapes.
+            shapes, y outside `within`.
 
     >>> x = np.array([10.0, 30.0, 100.0, 300.0, 1000.0])
     >>> wiggle = np.exp(0.02 * np.random.default_rng(0).standard_normal((10, 5)))
     >>> fit = fit_power_law(x, 2.0 * x**-0.4 * wiggle)
-    >>> fit.holds, round(fit.exponent, 2), fit.interval[0] < -0.4 < fit.interval[1]
-    (True, -0.4, True)
+    >>> fit.holds, fit.power > 0.99, round(fit.exponent, 2)
+    (True, True, -0.4)
+    >>> fit.interval[0] < -0.4 < fit.interval[1]
+    True
     """
     x, y = _checked(x, y)
     level = between("level", level, 0.5, 0.9999)
     n_bootstrap = count("n_bootstrap", n_bootstrap, 100)
-    first, last = straight_run(np.log(x), np.log(y)) if window is None else _inside(x, window)
+    slope_change = positive("slope_change", slope_change)
+    first, last = (0, len(x)) if window is None else _inside(x, window)
     log_x, log_y = np.log(x[first:last]), np.log(y[:, first:last])
-    slopes = _slopes(log_x, log_y)
+    slopes = slopes_of(log_x, log_y)
     exponent = float(slopes.mean())
     bounds = (
-        _residual_interval(log_x, log_y[0], exponent, level)
+        residual_interval(log_x, log_y[0], exponent, level)
         if len(slopes) == 1
-        else _seed_interval(slopes, level, n_bootstrap, seed)
+        else seed_interval(slopes, level, n_bootstrap, seed)
     )
-    offset, r_squared = _line(log_x, log_y.mean(0), exponent)
-    p_straight = straightness(log_x, log_y)
-    holds, reason = _judge(bounds, p_straight, r_squared)
+    if within is not None:
+        low, high = (part[:, first:last] for part in _checked_ends(x, y, within))
+        fall, rise = slope_reach(log_x, low - log_y, high - log_y)
+        bounds = bounds[0] - fall, bounds[1] + rise
+    offset, r_squared = line_through(log_x, log_y.mean(0), exponent)
+    straight = straightness(log_x, log_y, slope_change)
+    holds, reason = _judge(bounds, straight, slope_change, r_squared)
+    local, local_errors = neighbour_slopes(log_x, log_y, exponent)
     return PowerLaw(
         exponent,
         bounds,
@@ -118,7 +153,11 @@ def fit_power_law(
         (float(x[first]), float(x[last - 1])),
         last - first,
         len(y),
-        p_straight,
+        local,
+        local_errors,
+        straight.p,
+        straight.power,
+        slope_change,
         r_squared,
         holds,
         reason,
@@ -149,7 +188,7 @@ def local_exponents(x: ArrayLike, y: ArrayLike, half_width: int = 2) -> FloatArr
     result = np.empty(y.shape)
     for i in range(len(x)):
         near = slice(max(0, i - half_width), min(len(x), i + half_width + 1))
-        result[..., i] = _slopes(log_x[near], log_y[..., near])
+        result[..., i] = slopes_of(log_x[near], log_y[..., near])
     return result
 
 
@@ -190,10 +229,16 @@ def _require_positive(name: str, values: FloatArray) -> None:
         )
 
 
-def _slopes(log_x: FloatArray, log_y: FloatArray) -> FloatArray:
-    """Least-squares slopes along the last axis."""
-    centred = log_x - log_x.mean()
-    return log_y @ centred / (centred @ centred)
+def _checked_ends(
+    x: FloatArray, y: FloatArray, within: tuple[ArrayLike, ArrayLike]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the logarithms of the ends of the intervals of y, (seeds, k) each."""
+    ends = [_checked(x, part)[1] for part in within]
+    if ends[0].shape != y.shape or ends[1].shape != y.shape:
+        raise ArgumentError(f"within must have ends of y's shape {y.shape}")
+    if (ends[0] > y).any() or (ends[1] < y).any():
+        raise ArgumentError("within must hold y: low ≤ y ≤ high")
+    return np.log(ends[0]), np.log(ends[1])
 
 
 def _inside(x: FloatArray, window: tuple[float, float]) -> tuple[int, int]:
@@ -207,51 +252,14 @@ def _inside(x: FloatArray, window: tuple[float, float]) -> tuple[int, int]:
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _line(log_x: FloatArray, log_y: FloatArray, slope: float) -> tuple[float, float]:
-    """Return offset and R² of the line of a given slope through one curve."""
-    offset = float(log_y.mean() - slope * log_x.mean())
-    scatter = float(((log_y - log_y.mean()) ** 2).sum())
-    misfit = float(((log_y - offset - slope * log_x) ** 2).sum())
-    return offset, 1.0 - misfit / scatter if scatter > 0 else 1.0
-
-
-def _residual_interval(
-    log_x: FloatArray, log_y: FloatArray, slope: float, level: float
-) -> tuple[float, float]:
-    """Student interval of one curve's slope, from its own residuals."""
-    centred = log_x - log_x.mean()
-    residual = log_y - log_y.mean() - slope * centred
-    dof = len(log_x) - 2
-    error = np.sqrt(residual @ residual / dof / (centred @ centred))
-    reach = float(stdtrit(dof, 0.5 + 0.5 * level) * error)
-    return slope - reach, slope + reach
-
-
-def _seed_interval(
-    slopes: FloatArray, level: float, n_bootstrap: int, seed: int
-) -> tuple[float, float]:
-    """Studentised bootstrap interval of the mean slope; Student's t below four seeds."""
-    k = len(slopes)
-    mean, error = float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(k))
-    if error == 0.0:
-        return mean, mean
-    tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
-    if k < 4:
-        low, high = stdtrit(k - 1, tails)
-    else:
-        pick = stream(seed, "bootstrap").integers(0, k, (n_bootstrap, k))
-        draws = slopes[pick]
-        errors = draws.std(axis=1, ddof=1) / np.sqrt(k)
-        varied = errors > 0
-        low, high = np.quantile((draws.mean(1)[varied] - mean) / errors[varied], tails)
-    return mean - float(high) * error, mean - float(low) * error
-
-
-def _judge(bounds: tuple[float, float], p_straight: float, r_squared: float) -> tuple[bool, str]:
-    if p_straight <= SIGNIFICANCE:
-        return False, f"log y is not straight in log x, p = {p_straight:.2g}"
+def _judge(
+    bounds: tuple[float, float], straight: Straightness, slope_change: float, r_squared: float
+) -> tuple[bool, str]:
+    if straight.p <= SIGNIFICANCE:
+        return False, f"log y is not straight in log x, p = {straight.p:.2g}"
     if bounds[0] <= 0.0 <= bounds[1]:
         return False, "the slope is not told from zero"
     if r_squared < 0.5:
         return False, f"a power law explains {r_squared:.0%} of the variation"
-    return True, f"straight in log x, p = {p_straight:.2g}"
+    found = f"a change of slope by {slope_change:g} would be found in {straight.power:.0%} of draws"
+    return True, f"straight in log x, p = {straight.p:.2g}; {found}"
