@@ -62,11 +62,11 @@ def _one_line(alpha, beta, sign):
 
 
 @njit(cache=True, parallel=True)
-def add_tails(first, second, cosines, kinds, starts, nodes, weights, alpha, spread, sums):
-    """Add Σ_rows ω s s' T to sums (pairs,) for the pairs (first, second) of correlation cosines.
+def add_tails(first, second, cosines, kinds, starts, nodes, weights, alpha, heavy, sums):
+    """Add Σ_rows heavy T to sums (pairs,) for the pairs (first, second) of correlation cosines.
 
     kinds (pairs,): the rule of each pair, nodes[starts[kind] : starts[kind + 1]] on [0, 1], or −1
-    where |ρ| = 1; alpha, spread = √ω s: (m, rows).
+    where |ρ| = 1; alpha (m, rows), heavy (rows,).
     """
     rows = alpha.shape[1]
     for pair in prange(len(first)):
@@ -93,7 +93,6 @@ def add_tails(first, second, cosines, kinds, starts, nodes, weights, alpha, spre
                     weight = reach * weights[q] * (rho - sine) * (0.5 / math.pi)
                     steep, flat = 0.5 / (cosine * cosine), 1.0 / (1.0 + sine)
                     _add_node(apart, together, steep, flat, weight, part)
-            wide, wider = spread[i, start:stop], spread[j, start:stop]
             for r in range(stop - start):
-                total += wide[r] * wider[r] * part[r]
+                total += heavy[start + r] * part[r]
         sums[pair] += total

@@ -27,6 +27,8 @@ ACCURACY = 1e-9
 MAX_ORDER = 400
 # Numbers in a matrix of coefficients: 16 MB, small enough for memory, enough for BLAS.
 BLOCK = 1 << 21
+# Rows transposed at once, within a cache.
+_COPIED = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,19 +71,35 @@ def series_moments(
         AccuracyWarning: the accuracy takes more orders than there may be.
     """
     m, d = features.width, features.dimension
-    memory("the Gram matrix", 8.0 * (9 * m * m + 6 * max(BLOCK, 64 * m) + 4 * m * d))
+    memory("the Gram matrix", 8.0 * (10 * m * m + 6 * max(BLOCK, 64 * m) + 4 * m * d))
     coefficients = FeatureCoefficients(law, times, features)
-    cross = CrossSum(law, times, features, skip)
     with tiles(m) as over:
         planned = plan(coefficients, accuracy, MAX_ORDER)
-        gram = _GramSum(planned, over, law.n_components * len(times.t))
-        for rows in blocks(law, times, features, _block_rows(m, planned, coefficients.closed)):
-            expected = int(planned.expected[rows.time].max())
-            gram.add(rows, coefficients.at(rows, expected), cross, features)
-        value, gap, error = gram.result()
+        found, exhausted = _sums(coefficients, planned, skip, over)
+        largest = float(np.diagonal(found.gram).max())
+        if found.error > accuracy * largest and not exhausted:
+            # The few rows that were looked at took the diagonal for larger than it is.
+            planned = plan(coefficients, accuracy, MAX_ORDER, largest)
+            found, exhausted = _sums(coefficients, planned, skip, over)
+    if found.error > accuracy * largest:
+        _warn(found.error / largest, accuracy, features.activation)
+    return found
+
+
+def _sums(
+    coefficients: FeatureCoefficients, planned: Plan, skip: AffineSkip | None, over: Tiles
+) -> tuple[SeriesMoments, bool]:
+    """Return what a plan gives, and whether a block ran out of orders."""
+    law, times, features = coefficients.law, coefficients.times, coefficients.features
+    cross = CrossSum(law, times, features, skip)
+    gram = _GramSum(planned, over, features, law.n_components * len(times.t))
+    size = _block_rows(features.width, planned, coefficients.closed)
+    for rows in blocks(law, times, features, size):
+        expected = int(planned.expected[rows.time].max())
+        gram.add(rows, coefficients.at(rows, expected), cross)
+    value, gap, error = gram.result()
     found, cross_error = cross.result()
-    _warn(error, accuracy, float(np.diagonal(value).max()), features.activation)
-    return SeriesMoments(value, found, gap, max(error, cross_error))
+    return SeriesMoments(value, found, gap, max(error, cross_error)), gram.exhausted
 
 
 def cross_moments(
@@ -104,38 +122,37 @@ def _block_rows(m: int, planned: Plan, closed: bool) -> int:
     return max(64, BLOCK // (m * orders))
 
 
-def _warn(error: float, accuracy: float, largest: float, activation: str) -> None:
-    if error > accuracy * largest:
-        warnings.warn(
-            f"the Hermite series of activation {activation!r} leaves an error of "
-            f"{error / largest:.1e} of the largest entry of G after {MAX_ORDER} orders where "
-            f"accuracy = {accuracy:.1e} is asked: ask for less, or train at times with less noise",
-            AccuracyWarning,
-            stacklevel=4,
-        )
+def _warn(share: float, accuracy: float, activation: str) -> None:
+    warnings.warn(
+        f"the Hermite series of activation {activation!r} leaves an error of {share:.1e} of the "
+        f"largest entry of G after {MAX_ORDER} orders where accuracy = {accuracy:.1e} is asked: "
+        "ask for less, or train at times with less noise",
+        AccuracyWarning,
+        stacklevel=4,
+    )
 
 
 class _GramSum:
     """Σ over blocks of the series, with what each block's truncation may have left out."""
 
-    def __init__(self, planned: Plan, over: Tiles, rows: int) -> None:
-        m = len(planned.cosines)
+    def __init__(self, planned: Plan, over: Tiles, features: RandomFeatures, rows: int) -> None:
+        m = features.width
+        self.exhausted = False
+        self._norms = np.linalg.norm(features.W, axis=1)
         self._plan, self._tiles, self._rows = planned, over, rows
         self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
         self._base = np.zeros(len(planned.near))
         self._product, self._power = np.empty((2, m, m))
-        self._diagonal, self._spread = np.zeros(m), np.zeros(m)
-        self._error = 0.0
+        self._diagonal = np.zeros(m)
+        self._heavy = self._error = 0.0
 
-    def add(
-        self, rows: Rows, found: Coefficients, cross: CrossSum, features: RandomFeatures
-    ) -> None:
+    def add(self, rows: Rows, found: Coefficients, cross: CrossSum) -> None:
         """Add a block order by order until its bound meets its share of the tolerance."""
         plan, near = self._plan, self._plan.near
         if found.alpha is not None and len(near):
-            spread = np.outer(rows.root * rows.width, np.linalg.norm(features.W, axis=1))
-            self._spread += np.square(spread).sum(axis=0)
-            near.add(found.alpha, spread)
+            heavy = np.square(rows.root * rows.width)
+            self._heavy += float(heavy.sum())
+            near.add(self._transposed(found.alpha), heavy)
         share = plan.tolerance * len(rows) / self._rows
         left, power = found.diagonal.copy(), 1.0
         self._diagonal += found.diagonal
@@ -151,14 +168,26 @@ class _GramSum:
             self._error += 2.0 * reach * error * power
             power *= plan.largest
             bound = power * max(float(left.max()), 0.0)
-            done = (bound <= share or order == MAX_ORDER) and order > 0
+            # What is not finite ends at once.
+            done = (not bound > share or order == MAX_ORDER) and order > 0
             ratio = plan.largest * max(float(left.max()), 0.0) / max(float(last.max()), 1e-300)
             self._accumulate(factor, ratio if done else 0.0)
             if order < 2:
                 self._base += self._product[near.first, near.second]
             if done:
                 self._error += bound
+                self.exhausted |= bound > share
                 return
+
+    def _transposed(self, matrix: FloatArray) -> FloatArray:
+        out = np.empty(matrix.shape[::-1])
+
+        def strip(columns: slice) -> None:
+            for i in range(0, len(matrix), _COPIED):
+                out[columns, i : i + _COPIED] = matrix[i : i + _COPIED, columns].T
+
+        self._tiles.each_strip(strip)
+        return out
 
     def _multiply(self, matrix: FloatArray) -> None:
         def tile(rows: slice, columns: slice) -> None:
@@ -186,11 +215,10 @@ class _GramSum:
         near, error = self._plan.near, self._error
         at = (near.first, near.second)
         if len(near):
-            self._gram[at] = self._base + near.sums
-            self._gap[at] = near.error * np.sqrt(
-                self._spread[near.first] * self._spread[near.second]
-            )
-            error = max(error, near.error * float(self._spread.max()))
+            norms = self._norms[near.first] * self._norms[near.second]
+            self._gram[at] = self._base + norms * near.sums
+            self._gap[at] = near.error * self._heavy * norms
+            error = max(error, float(self._gap[at].max()))
         for matrix in (self._gram, self._gap):
             matrix[:] = np.tril(matrix, -1) + np.tril(matrix, -1).T
         np.fill_diagonal(self._gram, self._diagonal)

@@ -24,7 +24,7 @@ _ON_ONE_LINE = 1.0 - 4e-16
 
 
 class NearPairs:
-    """Sums over rows of ω s s' T, what orders from 2 on give, of chosen pairs.
+    """Sums over rows of ω S² T of chosen pairs: times |w_i||w_j|, what orders from 2 on give.
 
     Args:
         first: i, shape (pairs,).
@@ -39,8 +39,9 @@ class NearPairs:
         self.first, self.second, self._cosines = first, second, cosines
         self.sums = np.zeros(len(first))
         kinds, errors = rules(np.abs(cosines), accuracy)
-        self._kinds = np.where(np.abs(cosines) >= _ON_ONE_LINE, -1, kinds)
-        self.error = float(errors.max(initial=0.0))
+        on_one_line = np.abs(cosines) >= _ON_ONE_LINE
+        self._kinds = np.where(on_one_line, -1, kinds)
+        self.error = float(np.where(on_one_line, 1.0 - _ON_ONE_LINE, errors).max(initial=0.0))
         x, w = zip(*(gauss_legendre(n, 0.0, 1.0) for n in NODES), strict=True)
         self._starts = np.concatenate([[0], np.cumsum(NODES)])
         self._nodes, self._weights = np.concatenate(x), np.concatenate(w)
@@ -48,8 +49,8 @@ class NearPairs:
     def __len__(self) -> int:
         return len(self.first)
 
-    def add(self, alpha: FloatArray, spread: FloatArray) -> None:
-        """Add a block: α and √ω s, shape (rows, m)."""
+    def add(self, alpha: FloatArray, heavy: FloatArray) -> None:
+        """Add a block: α by feature, shape (m, rows), and ω S² of the rows, S the width of x."""
         add_tails(
             self.first,
             self.second,
@@ -58,8 +59,8 @@ class NearPairs:
             self._starts,
             self._nodes,
             self._weights,
-            np.ascontiguousarray(alpha.T),
-            np.ascontiguousarray(spread.T),
+            alpha,
+            heavy,
             self.sums,
         )
 

@@ -18,8 +18,8 @@ from .rows import rows_of
 _COMPONENTS, _TIMES, _ORDERS = 16, 24, 32
 # One node of a pair's integral costs what so many orders of the pair cost (measured).
 _NODE_COST = 12.0
-# A few rows know the largest diagonal entry to a factor of this.
-_UNCERTAIN = 4.0
+# A few rows know the largest diagonal entry to a factor of this, mostly.
+_UNCERTAIN = 1.5
 # |ρ| at which to divide, among the pairs' own: so many quantiles.
 _CANDIDATES = 64
 
@@ -43,10 +43,15 @@ class Plan:
     expected: np.ndarray
 
 
-def plan(coefficients: FeatureCoefficients, accuracy: float, max_order: int) -> Plan:
-    """Return the plan for an error of G relative to its largest diagonal entry."""
+def plan(
+    coefficients: FeatureCoefficients,
+    accuracy: float,
+    max_order: int,
+    largest_entry: float | None = None,
+) -> Plan:
+    """Return the plan for an error of G relative to its largest diagonal entry, if known."""
     residuals, peak, spread = _probe(coefficients, max_order)
-    tolerance = accuracy * peak / _UNCERTAIN
+    tolerance = accuracy * (peak / _UNCERTAIN if largest_entry is None else largest_entry)
     cosines = direction_cosines(coefficients.features.W)
     first, second = np.tril_indices(len(cosines), -1)
     size = np.abs(cosines[first, second])

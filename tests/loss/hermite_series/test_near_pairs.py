@@ -40,10 +40,10 @@ def test_tails_are_within_their_error_of_30_digits(rho, accuracy):
     assert pairs.error <= accuracy
     for a, b in CASES:
         one = NearPairs(np.array([0]), np.array([1]), np.array([rho]), accuracy)
-        one.add(np.array([[a, b]]), np.ones((1, 2)))
+        one.add(np.array([[a], [b]]), np.ones(1))
         rounding = 1e-15 * (1.0 + abs(a) + abs(b)) ** 2
         assert abs(one.sums[0] - float(tail(a, b, rho))) <= one.error + rounding
-        pairs.add(np.array([[a, b]]), np.ones((1, 2)))
+        pairs.add(np.array([[a], [b]]), np.ones(1))
     together = sum(float(tail(a, b, rho)) for a, b in zip(alpha, beta, strict=True))
     assert abs(pairs.sums[0] - together) <= len(CASES) * (pairs.error + 1e-13)
 
