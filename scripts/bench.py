@@ -1,7 +1,7 @@
 """Benchmarks: ratios measured in one run, each against a floor or a yardstick and its target.
 
 Usage: python scripts/bench.py [exact] [memory] [yardsticks] [densities] [sampling] [sweeps]
-       (all by default)
+       [vectors] (all by default)
 
 Every row is: what was timed / against what, the ratio, and the target it should meet. Timings are
 the best of several repetitions, since machines are shared and noisy; compare ratios, not seconds.
@@ -20,6 +20,7 @@ from benchmarks.densities import densities
 from benchmarks.rows import best, row
 from benchmarks.sampling import sampling
 from benchmarks.sweeps import sweeps
+from benchmarks.vectors import vectors
 from numpy.polynomial.hermite_e import hermegauss
 
 import rfdiff
@@ -161,6 +162,7 @@ SECTIONS = {
     "densities": densities,
     "sampling": sampling,
     "sweeps": sweeps,
+    "vectors": vectors,
 }
 
 

@@ -27,6 +27,8 @@ ACCURACY = 1e-9
 MAX_ORDER = 400
 # Numbers in a matrix of coefficients: 16 MB, small enough for memory, enough for BLAS.
 BLOCK = 1 << 21
+# Rows of a block at the least.
+_FEWEST = 64
 # Rows transposed at once, within a cache.
 _COPIED = 64
 
@@ -70,10 +72,9 @@ def series_moments(
     Warns:
         AccuracyWarning: the accuracy takes more orders than there may be.
     """
-    m, d = features.width, features.dimension
-    memory("the Gram matrix", 8.0 * (10 * m * m + 6 * max(BLOCK, 64 * m) + 4 * m * d))
+    memory("the Gram matrix", series_bytes(features.width, features.dimension))
     coefficients = FeatureCoefficients(law, times, features)
-    with tiles(m) as over:
+    with tiles(features.width) as over:
         planned = plan(coefficients, accuracy, MAX_ORDER)
         found, exhausted = _sums(coefficients, planned, skip, over)
         largest = float(np.diagonal(found.gram).max())
@@ -84,6 +85,12 @@ def series_moments(
     if found.error > accuracy * largest:
         _warn(found.error / largest, accuracy, features.activation)
     return found
+
+
+def series_bytes(m: int, d: int) -> float:
+    """Return about the bytes that G, C and their series take; the number of data adds nothing."""
+    # Twelve matrices of the size of G where every pair is near, six of a block's.
+    return 8.0 * (12 * m * m + 6 * max(BLOCK, _FEWEST * m) + 5 * m * d)
 
 
 def _sums(
@@ -109,7 +116,7 @@ def cross_moments(
     coefficients = FeatureCoefficients(law, times, features)
     cross = CrossSum(law, times, features, skip)
     with tiles(features.width) as over:
-        for rows in blocks(law, times, features, max(64, BLOCK // features.width)):
+        for rows in blocks(law, times, features, max(_FEWEST, BLOCK // features.width)):
             terms = coefficients.at(rows, 1).terms
             for order, (matrix, _, error) in zip((0, 1), terms, strict=False):
                 cross.add(rows, order, matrix, error, over)
@@ -119,7 +126,7 @@ def cross_moments(
 def _block_rows(m: int, planned: Plan, closed: bool) -> int:
     """Return the rows of a block: those whose coefficients are all held at once are fewer."""
     orders = 1 if closed else int(planned.expected.max()) + 1
-    return max(64, BLOCK // (m * orders))
+    return max(_FEWEST, BLOCK // (m * orders))
 
 
 def _warn(share: float, accuracy: float, activation: str) -> None:
