@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     between("ratio", 0.5 if args.ratio is None else args.ratio, 0.0, 1.0)
     given = {"n_samples": args.paths, "t": density.get("t")}
     given |= {name: getattr(args, name) for name in ("scheme", "n_steps", "ratio")}
+    given["progress"] = False if args.quiet else None
     folder = check_folder(args.out)
     trained = obtain()
     tau = np.unique(trained.tau if args.tau is None else args.tau)

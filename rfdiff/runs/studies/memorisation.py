@@ -111,12 +111,14 @@ class _Samples:
         n: number of samples.
         way: from T to t.
         ratio: of distances, below which a sample is a copy.
+        progress: whether to show progress bars.
     """
 
     run: TrainedDensities
     n: int
     way: Reversal
     ratio: float
+    progress: bool | None
 
     @property
     def training(self) -> FloatArray:
@@ -142,13 +144,17 @@ class _Samples:
     def at(self, tau: FloatArray) -> FloatArray:
         """Return samples at training times (k,), (k, n, d)."""
         run, way = self.run, self.way
-        own = run.sample(self.n, tau, t=way.t, scheme=way.scheme, n_steps=way.n_steps)
+        own = run.sample(
+            self.n, tau, t=way.t, scheme=way.scheme, n_steps=way.n_steps, progress=self.progress
+        )
         return run.problem.units.to_training(own).reshape(len(tau), self.n, -1)
 
     def of_the_empirical_score(self) -> FloatArray:
         """Return samples of the exact score of the training points, (n, d)."""
         score = ExactScore(self.run.problem.training_law, self.run.sde)
-        return sample(score, self.way, self.n, noise=PathNoise(self.run.seed)).reshape(self.n, -1)
+        return sample(
+            score, self.way, self.n, noise=PathNoise(self.run.seed), progress=self.progress
+        ).reshape(self.n, -1)
 
     def copies(self, x: FloatArray) -> NDArray[np.bool_]:
         """Return which of samples (k, n, d) copy a training point, (k, n)."""
@@ -166,11 +172,12 @@ def memorisation(
     n_steps: int,
     ratio: float,
     n_boot: int,
+    progress: bool | None,
 ) -> Memorisation:
     """Return what `TrainedStudies.memorisation` says."""
     n, n_boot = count("n_samples", n_samples, 2), count("n_boot", n_boot, 10)
     t = run.problem.objective.rule.t_min if t is None else real("t", t)
-    samples = _Samples(run, n, Reversal(run.sde, t, scheme, n_steps), ratio)
+    samples = _Samples(run, n, Reversal(run.sde, t, scheme, n_steps), ratio, progress)
     training, fresh, seed = samples.training, samples.fresh, run.seed
     share_fresh = share_memorised(fresh, training, ratio=ratio)
     loss: Loss = "population" if run.target is not None else "test"

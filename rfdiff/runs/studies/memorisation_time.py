@@ -56,7 +56,9 @@ def memorisation_time(
         tau = np.insert(tau, k, at)
         copies = np.insert(copies, k, more(np.array([at]))[0], axis=0)
     rng = stream(seed, "bootstrap")
-    drawn = rng.multinomial(n, np.full(n, 1.0 / n), _REPLICATES) @ copies.T.astype(np.int64)
+    # Paths that copy at the same times are alike: how many of each kind are drawn is enough.
+    kinds, paths = np.unique(copies, axis=1, return_counts=True)
+    drawn = rng.multinomial(n, paths / n, _REPLICATES) @ kinds.T.astype(np.int64)
     chance = rng.binomial(fresh[1], fresh[0] / fresh[1], _REPLICATES)
     found = onset(tau, excess(drawn, chance))
     tail = 0.5 * (1.0 - confidence)

@@ -21,6 +21,7 @@ class TrainedStudies(TrainedDensities):
         n_steps: int = 500,
         ratio: float = RATIO,
         n_boot: int = 100,
+        progress: bool | None = None,
     ) -> Memorisation:
         """Return which share of samples copies training points along τ, and when that begins.
 
@@ -37,6 +38,7 @@ class TrainedStudies(TrainedDensities):
             ratio: of the distances to the nearest and the second nearest training point below which
                 a sample is a copy.
             n_boot: bootstrap replicates of the sliced distance, which cost most in d ≥ 2.
+            progress: as in `sample`.
 
         Raises:
             ArgumentError: there are no training points, all are the same, or there are no fresh
@@ -51,7 +53,7 @@ class TrainedStudies(TrainedDensities):
         """
         return memorisation(
             self, self._times(tau), n_samples=n_samples, t=t,
-            scheme=scheme, n_steps=n_steps, ratio=ratio, n_boot=n_boot,
+            scheme=scheme, n_steps=n_steps, ratio=ratio, n_boot=n_boot, progress=progress,
         )  # fmt: skip
 
     def components(
