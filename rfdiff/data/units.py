@@ -24,8 +24,8 @@ _SMALLEST = 1e-150
 class Standardisable(Protocol):
     """A law that can be shifted and scaled."""
 
-    def standardised(self, shift: Any, scale: float) -> Self:
-        """Return the law of (x − shift)/scale."""
+    def standardised(self, shift: Any, scale: float, axes: FloatArray | None = None) -> Self:
+        """Return the law of Qᵀ(x − shift)/scale."""
 
 
 Law = TypeVar("Law", bound=Standardisable)
@@ -36,10 +36,13 @@ class Units:
     """x = shift + scale·u, with x in the data's own units [x] and u in training's.
 
     A density of u in d dimensions is that of x times scaleᵈ, a score of u that of x times scale.
+    With principal axes Q it is x = shift + scale·Qu: u are a point's first principal coordinates,
+    and what leaves a run lies in the plane that they span.
 
     Args:
         shift: one number, or one for each dimension, (d,), in [x].
         scale: one positive number in [x] for all dimensions.
+        axes: Q, shape (D, d) with orthonormal columns, or None.
 
     >>> units = Units(2.0, 4.0)
     >>> float(units.to_training(10.0)), float(units.to_own(2.0))
@@ -52,6 +55,7 @@ class Units:
 
     shift: float | FloatArray = 0.0
     scale: float = 1.0
+    axes: FloatArray | None = None
 
     def __post_init__(self) -> None:
         shift = finite_array("shift", self.shift)
@@ -92,18 +96,57 @@ class Units:
         means = np.array([column.mean() for column in columns])
         return cls(means if len(means) > 1 else float(means[0]), scale)
 
+    @classmethod
+    def principal(cls, data: FloatArray, k: int, standardise: bool = True) -> "Units":
+        """Return the units in which data (n, D) are their first k principal coordinates.
+
+        They have mean 0, and mean square k if standardised.
+
+        Raises:
+            ArgumentError: data of fewer than k dimensions or points.
+
+        >>> units = Units.principal(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]), 1)
+        >>> units.to_training([3.0, 4.0]), bool(abs(units.scale**2 - 50 / 3) < 1e-12)
+        (array([0.]), True)
+        """
+        mean = data.mean(axis=0)
+        # n points about their mean span at most n − 1 dimensions.
+        most = min(data.shape[1], len(data) - 1)
+        if not 1 <= k <= most:
+            raise ArgumentError(
+                f"pca must be from 1 to {most} for {len(data)} points of {data.shape[1]} "
+                f"dimensions, got {k}"
+            )
+        _, singular, rows = np.linalg.svd(data - mean, full_matrices=False)
+        if singular[k - 1] <= len(data) * np.finfo(float).eps * singular[0]:
+            raise ArgumentError(
+                f"pca must be at most the {int((singular > 1e-13 * singular[0]).sum())} "
+                f"dimensions that the data span, got {k}"
+            )
+        # An axis and its opposite are equally good: the largest entry is made positive.
+        rows = rows[:k]
+        largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
+        axes = np.ascontiguousarray((rows * np.sign(largest)).T)
+        along = (data - mean) @ axes
+        return cls(mean, cls.standardising(along).scale if standardise else 1.0, axes)
+
     @property
     def is_identity(self) -> bool:
         """Whether training happens in the data's own units: nothing changes on the way."""
-        return self.scale == 1.0 and not np.any(self.shift)
+        return self.scale == 1.0 and not np.any(self.shift) and self.axes is None
 
     def to_training(self, x: ArrayLike) -> FloatArray:
-        """Return points u = (x − shift)/scale, in the shape of x."""
-        return np.asarray((np.asarray(x, dtype=np.float64) - self.shift) / self.scale)
+        """Return points u = (x − shift)/scale, in the shape of x but for principal axes."""
+        centred = np.asarray(x, dtype=np.float64) - self.shift
+        return np.asarray((centred if self.axes is None else centred @ self.axes) / self.scale)
 
     def to_own(self, u: ArrayLike) -> FloatArray:
-        """Return points or samples x = shift + scale·u, in the shape of u."""
-        return np.asarray(self.shift + self.scale * np.asarray(u, dtype=np.float64))
+        """Return points or samples x = shift + scale·u, in u's shape but for principal axes."""
+        return np.asarray(self.shift + self._turned(self.scale * np.asarray(u, dtype=np.float64)))
+
+    def _turned(self, u: FloatArray) -> FloatArray:
+        """Return Qu, vectors in the data's own axes."""
+        return u if self.axes is None else u @ self.axes.T
 
     def domain_to_training(self, domain: Domain) -> Domain:
         """Return an interval (a, b) of the line in units of training; the line stays the line."""
@@ -123,7 +166,7 @@ class Units:
         >>> float(law.means[0, 0]), float(law.stds[0])
         (2.0, 0.5)
         """
-        return law.standardised(self.shift, self.scale)
+        return law.standardised(self.shift, self.scale, self.axes)
 
     def length_to_training(self, length: ArrayLike) -> FloatArray:
         """Return distances and standard deviations in units of training."""
@@ -140,7 +183,7 @@ class Units:
 
     def score_to_own(self, score: ArrayLike) -> FloatArray:
         """Return ∇ₓ log p from ∇ᵤ log p."""
-        return np.asarray(score, dtype=np.float64) / self.scale
+        return self._turned(np.asarray(score, dtype=np.float64) / self.scale)
 
     def score_divergence_to_own(self, divergence: ArrayLike) -> FloatArray:
         """Return ∇ₓ·s from ∇ᵤ·s of a score."""

@@ -87,6 +87,11 @@ class GaussianMixture:
         return len(self.weights)
 
     @property
+    def atoms(self) -> "GaussianMixture":
+        """The law as a mixture: itself."""
+        return self
+
+    @property
     def mean(self) -> FloatArray:
         """E x, shape (d,)."""
         return self.weights @ self.means
@@ -108,10 +113,20 @@ class GaussianMixture:
             self.weights, real("shift", shift) + scale * self.means, scale * self.stds
         )
 
-    def standardised(self, shift: float | FloatArray, scale: float) -> "GaussianMixture":
-        """Return the law of (x − shift)/scale, shift a number or (d,), for scale > 0."""
+    def standardised(
+        self, shift: float | FloatArray, scale: float, axes: FloatArray | None = None
+    ) -> "GaussianMixture":
+        """Return the law of Qᵀ(x − shift)/scale, shift a number or (D,), for scale > 0.
+
+        Args:
+            shift: in the unit of x.
+            scale: in the unit of x.
+            axes: Q, shape (D, d) with orthonormal columns; the identity if None.
+        """
         shift, scale = finite_array("shift", shift), positive("scale", scale)
-        return GaussianMixture(self.weights, (self.means - shift) / scale, self.stds / scale)
+        centred = self.means - shift
+        means = centred if axes is None else centred @ axes
+        return GaussianMixture(self.weights, means / scale, self.stds / scale)
 
     def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
         """Draw n points, shape (n, d), nested: the first k of a larger draw are the draw of k."""
@@ -241,11 +256,20 @@ def point_masses(law: Any) -> tuple[FloatArray, FloatArray] | None:
     return None
 
 
-def bimodal(mu: float = 3.0, weights: ArrayLike = (0.5, 0.5), std: float = 1.0) -> GaussianMixture:
-    """The paper's target: q₁ N(−μ, ς²) + q₂ N(μ, ς²), Section 4.1 (μ = 3 or 15, ς = 1).
+def bimodal(
+    mu: float = 3.0, weights: ArrayLike = (0.5, 0.5), std: float = 1.0, d: int = 1
+) -> GaussianMixture:
+    """The paper's target: q₁ N(−μe, ς²I) + q₂ N(μe, ς²I), Section 4.1 (d = 1, μ = 3 or 15, ς = 1).
+
+    Args:
+        mu: μ.
+        weights: q.
+        std: ς.
+        d: dimension; the modes lie on the first axis e.
 
     >>> bimodal(3.0).domain()
     (-10.0, 10.0)
     """
-    mu = real("mu", mu)
-    return GaussianMixture(weights, [-mu, mu], positive("std", std))
+    mu, modes = real("mu", mu), np.zeros((2, count("d", d)))
+    modes[:, 0] = -mu, mu
+    return GaussianMixture(weights, modes, positive("std", std))

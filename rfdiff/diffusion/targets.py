@@ -92,8 +92,8 @@ class CompactTarget:
         """Return the marginal p_t as a mixture."""
         return self.atoms.diffuse(scale, std)
 
-    def standardised(self, shift: float, scale: float) -> Self:
-        """Return the law of (x − shift)/scale for scale > 0.
+    def standardised(self, shift: float, scale: float, axes: FloatArray | None = None) -> Self:
+        """Return the law of (x − shift)/scale for scale > 0; the line has one axis, itself.
 
         >>> raised_cosine(70.0, 30.0).standardised(70.0, 10.0).support
         (-3.0, 3.0)

@@ -2,18 +2,31 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from ..numerics.quadrature import gauss_legendre
-from ..support.validation import FloatArray, between, count, positive
+from ..support.errors import ArgumentError
+from ..support.validation import FloatArray, between, count, finite_array, positive
 
 
 @dataclass(frozen=True)
 class TimeRule:
-    """Nodes t_k and weights ω_k with Σ ω_k f(t_k) ≈ E f(t), t ~ U(t_min, t_max); Σ ω_k = 1."""
+    """Nodes t_k and weights ω_k with Σ ω_k f(t_k) ≈ E f(t), t ~ U(t_min, t_max); Σ ω_k = 1.
+
+    Attributes:
+        nodes: t_k, shape (n_t,).
+        weights: ω_k, shape (n_t,).
+        t_min: start of the range.
+        t_max: end of the range.
+        chosen: whether the nodes are all there is: t is one of them, and no rule is finer.
+    """
 
     nodes: FloatArray
     weights: FloatArray
     t_min: float
     t_max: float
+    chosen: bool = False
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -33,3 +46,27 @@ def graded_time_rule(t_min: float, t_max: float, n_times: int) -> TimeRule:
     t_min = between("t_min", positive("t_min", t_min), 0.0, t_max)
     u, w = gauss_legendre(count("n_times", n_times), 0.0, 1.0)
     return TimeRule(t_min + (t_max - t_min) * u * u, 2.0 * w * u, t_min, t_max)
+
+
+def chosen_times(times: ArrayLike, t_max: float) -> TimeRule:
+    """Return the rule of t drawn from a few times with equal weights: training sees no others.
+
+    Args:
+        times: one or several, distinct, in (0, t_max].
+        t_max: T, the end of the process.
+
+    Raises:
+        ArgumentError: times outside (0, T], or equal ones.
+
+    >>> rule = chosen_times([0.5, 0.1], 1.0)
+    >>> rule.nodes, rule.weights, rule.t_min
+    (array([0.1, 0.5]), array([0.5, 0.5]), 0.1)
+    """
+    nodes = np.unique(finite_array("times", times))
+    if np.ndim(times) > 1 or len(nodes) < np.size(times):
+        raise ArgumentError(f"times must be distinct numbers, got {times!r}")
+    if not (nodes[0] > 0.0 and nodes[-1] <= t_max):
+        raise ArgumentError(
+            f"times must be in (0, T] = (0, {t_max:g}], got {nodes[0]:g} … {nodes[-1]:g}"
+        )
+    return TimeRule(nodes, np.full(len(nodes), 1.0 / len(nodes)), float(nodes[0]), t_max, True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..diffusion.sde import ForwardSDE
-from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..diffusion.time_rules import TimeRule, chosen_times, graded_time_rule
 from ..support.errors import ArgumentError
 from ..support.registry import Registry
 from ..support.validation import FloatArray, finite_array
@@ -74,14 +74,29 @@ class DenoisingObjective:
         """
         return cls(sde, graded_time_rule(t_min, sde.T, n_times), weighting)
 
+    @classmethod
+    def at_times(
+        cls, sde: ForwardSDE, times: ArrayLike, weighting: Weighting = "variance"
+    ) -> "DenoisingObjective":
+        """Return the objective at chosen times with equal weights.
+
+        Args:
+            sde: forward process.
+            times: one or several, in (0, T].
+            weighting: λ(t).
+        """
+        return cls(sde, chosen_times(times, sde.T), weighting)
+
     def with_times(self, n_times: int) -> "DenoisingObjective":
-        """Return the same objective with another number of graded time nodes."""
+        """Return the same objective with another number of graded nodes; chosen times stay."""
+        if self.rule.chosen:
+            return self
         rule = graded_time_rule(self.rule.t_min, self.rule.t_max, n_times)
         return replace(self, rule=rule)
 
     @property
     def refined(self) -> "DenoisingObjective":
-        """The same objective with twice the time nodes."""
+        """The same objective with twice the time nodes; chosen times stay."""
         return self.with_times(2 * len(self.rule))
 
     def weighting_values(self, t: ArrayLike, d: int = 1) -> FloatArray:

@@ -21,7 +21,7 @@ def default_time(problem: TrainingProblem) -> float:
     u = problem.units.to_training(problem.data)
     low, high = np.quantile(u, [0.25, 0.75])
     spread = min(u.std(), (high - low) / 1.34) or u.std() or 1.0
-    return sde.time_of_std(0.45 * spread * len(u) ** -0.2, rule.t_min)
+    return sde.time_of_std(0.45 * spread * len(u) ** (-1.0 / (4.0 + u.shape[1])), rule.t_min)
 
 
 def default_domain(problem: TrainingProblem, t: float) -> Domain:

@@ -7,23 +7,24 @@ from numpy.typing import ArrayLike
 
 from ..densities.in_units import in_units
 from ..densities.learned_density import METHODS, LearnedDensity, Method, learned_density
+from ..densities.probability_flow.of_vectors import vector_log_density
 from ..diffusion.law_on_domain import Domain, parse_domain
 from ..diffusion.targets import Target
 from ..divergences.by_name import DIVERGENCES, Kind
 from ..divergences.kl import negative_log_likelihood
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
-from ..support.validation import FloatArray, finite_array, one_of
+from ..support.validation import FloatArray, finite_array, one_of, points
 from .certified import certified
+from .losses import TrainedLosses
 from .solved import Solved
-from .state import TrainedState
 
 Against = Literal["p0", "pt"]
 On = Literal["test", "train"]
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedDensities(TrainedState):
+class TrainedDensities(TrainedLosses):
     """A trained state with the densities that its score stands for.
 
     The densities solved most recently are kept: to ask for a KL, then a Wasserstein distance,
@@ -54,6 +55,7 @@ class TrainedDensities(TrainedState):
         >>> bool(0.4 < learned.cdf(0.0) < 0.6), learned is run.learned_density(method="reverse-sde")
         (True, True)
         """
+        self._require_line("a learned density by quadrature")
         tau = self._times(tau)
         one_of("method", method, METHODS)
         t = self._evaluation_time(t)
@@ -73,13 +75,17 @@ class TrainedDensities(TrainedState):
         tau: ArrayLike | None = None,
         *,
         t: float | None = None,
-        method: Method = "score-integral",
+        method: Method | None = None,
         domain: Domain | float | None = None,
     ) -> FloatArray:
-        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape.
+        """Return log p̂_{t,θ(τ)}(x), shape τ.shape + x.shape; of vectors by the probability flow.
 
-        Arguments are as in `density`. A score integral's is −∞ outside its domain.
+        Arguments are as in `density`; x are points (N, D) in d ≥ 2, where the result has the shape
+        τ.shape + (N,). A score integral's is −∞ outside its domain.
         """
+        if self.dimension > 1:
+            return self._of_vectors(x, tau, t, method).value
+        method = "score-integral" if method is None else method
         learned = self.learned_density(tau, t=t, method=method, domain=domain)
         return learned.log_density(finite_array("x", x))
 
@@ -188,7 +194,7 @@ class TrainedDensities(TrainedState):
         tau: ArrayLike | None = None,
         *,
         on: On = "test",
-        method: Method = "score-integral",
+        method: Method | None = None,
         t: float | None = None,
         domain: Domain | float | None = None,
         certify: bool = False,
@@ -198,7 +204,8 @@ class TrainedDensities(TrainedState):
         Args:
             tau: training times.
             on: "test" for the held-out points, "train" for the training points.
-            method: definition of the learned density, as in `kl`.
+            method: definition of the learned density, as in `kl`; None is the score integral on
+                the line and the probability flow for vectors, which have no other.
             t: evaluation time.
             domain: (a, b) in the data's units, `default_domain` if None; points outside make the
                 result +∞.
@@ -212,11 +219,31 @@ class TrainedDensities(TrainedState):
             data = self.data
 
         def curve(run: "TrainedDensities", times: FloatArray) -> Estimate:
-            learned = run.learned_density(times, t=t, method=method, domain=domain)
+            if run.dimension > 1:
+                logs = run._of_vectors(data, times, t, method)
+                return Estimate(-logs.value.mean(-1), logs.error.mean(-1), logs.error_covers)
+            chosen: Method = "score-integral" if method is None else method
+            learned = run.learned_density(times, t=t, method=chosen, domain=domain)
             return negative_log_likelihood(data, learned)
 
         tau = self._times(tau)
         return certified(self, tau, curve) if certify else curve(self, tau)
+
+    def _of_vectors(
+        self, x: ArrayLike, tau: ArrayLike | None, t: float | None, method: Method | None
+    ) -> Estimate:
+        """Return log p̂ of vectors (N, D) by the probability flow, τ.shape + (N,)."""
+        if method not in (None, "probability-flow"):
+            raise ArgumentError(
+                f"method must be 'probability-flow' for vectors, d = {self.dimension}, "
+                f"got {method!r}"
+            )
+        units = self.problem.units
+        u = units.to_training(points("x", x))
+        score = self._training_score(tau)
+        found = vector_log_density(score, self.sde, self._evaluation_time(t), u)
+        value = units.log_density_to_own(found.value, self.dimension)
+        return Estimate(value, found.error, found.error_covers)
 
     def _law(self, against: str, t: float) -> Target:
         """Return the law that learned densities at t are compared with.

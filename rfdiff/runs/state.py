@@ -18,8 +18,7 @@ from ..sampling.path_noise import PathNoise
 from ..sampling.reversal import Reversal
 from ..sampling.sampler import sample
 from ..support.errors import ArgumentError
-from ..support.estimate import Estimate
-from ..support.validation import FloatArray, between, finite_array, one_of, training_times
+from ..support.validation import FloatArray, between, finite_array, training_times
 from ..training.gradient_flow import GradientFlow
 from ..training.rounding import FlowRounding, FlowRoundingAt
 from ..training.setup import TrainingProblem
@@ -49,7 +48,7 @@ class TrainedState:
 
     @property
     def quadratic(self) -> QuadraticLoss:
-        """The loss trained on: `gram` (m, m), `cross` (1, m), `constant`."""
+        """The loss trained on: `gram` (m, m), `cross` (d, m), `constant`."""
         return self.flow.quadratic
 
     @property
@@ -59,13 +58,18 @@ class TrainedState:
 
     @property
     def data(self) -> FloatArray | None:
-        """Training points (n, 1) in their own units; None for population training."""
+        """Training points (n, D) in their own units; None for population training."""
         return self.problem.data
 
     @property
     def n(self) -> int | None:
         """Number of training points; None for population training."""
         return None if self.data is None else len(self.data)
+
+    @property
+    def dimension(self) -> int:
+        """Dimension d that is trained in: that of the data, or their principal coordinates."""
+        return self.features.dimension
 
     @property
     def m(self) -> int:
@@ -103,7 +107,7 @@ class TrainedState:
         return default_time(self.problem)
 
     def default_domain(self, t: float | None = None) -> Domain:
-        """Return the domain of densities, in the data's units.
+        """Return the domain of densities on the line, in the data's units.
 
         The outermost modes of the target widened by 7 of their standard deviations, or its
         support if that is compact; for data of unknown law the range of all points, held-out
@@ -112,12 +116,14 @@ class TrainedState:
         Args:
             t: evaluation time; `default_time` if None.
         """
+        self._require_line("a domain of densities")
         return default_domain(self.problem, self._evaluation_time(t))
 
     def theta(self, tau: ArrayLike | None = None) -> FloatArray:
-        """Return θ(τ) = A/√m, shape τ.shape + (1, m), in units of training."""
+        """Return θ(τ) = A/√m, shape τ.shape + (d, m), in units of training."""
         return self.flow.theta(self._times(tau))
 
+<<<<<<< HEAD
     def loss(self, kind: Loss = "train", tau: ArrayLike | None = None) -> Estimate:
         """Return a denoising loss along training, shape τ.shape, in units of training.
 
@@ -164,6 +170,8 @@ class TrainedState:
         error = self._theta_error(tau).of_loss(quadratic).reshape(tau.shape)
         return Estimate(self.flow.loss(tau, quadratic), error, "rounding and quadrature")
 
+=======
+>>>>>>> 51e956d (Vectors at the border: units with principal axes, chosen times, scaling, a skip; baselines, likelihood and bound of vectors)
     def learned_score(self, tau: ArrayLike | None = None) -> Score:
         """Return the score at training times: of points in the data's units, in 1/[x]."""
         return score_in_units(self._training_score(tau), self.problem.units)
@@ -209,14 +217,14 @@ class TrainedState:
             seed: of the noise; the run's own if None.
             first: number of the first path: `first=1000` continues a sample of 1000.
             prior: law of x(T), in the data's units; the process's own prior if None.
-            noise: standard normals to use instead, shape (n_steps + 1, n); the first of them
-                make x(T) = prior_std · noise[0].
+            noise: standard normals to use instead, shape (n_steps + 1, n), for vectors
+                (n_steps + 1, n, d); the first of them make x(T) = prior_std · noise[0].
             trajectories: return every position instead of the last.
             progress: whether to show a progress bar.
 
         Returns:
-            Samples, shape τ.shape + (n,); with `trajectories` an axis of the n_steps + 1 falling
-            times comes before n.
+            Samples, shape τ.shape + (n,), of vectors τ.shape + (n, D); with `trajectories` an axis
+            of the n_steps + 1 falling times comes before n.
 
         Raises:
             ArgumentError: bad arguments, or paths that do not stay finite.
@@ -246,7 +254,9 @@ class TrainedState:
     def _training_score(self, tau: ArrayLike | None) -> RandomFeatureScore:
         """Return the score in units of training, where the process runs."""
         tau = self._times(tau)
-        return RandomFeatureScore(self.features, self.theta(tau), self._theta_error(tau))
+        return RandomFeatureScore(
+            self.features, self.theta(tau), self._theta_error(tau), self.problem.skip
+        )
 
     def _theta_error(self, tau: FloatArray) -> FlowRoundingAt:
         return FlowRoundingAt(self._rounding, tau.ravel())
@@ -254,6 +264,14 @@ class TrainedState:
     @cached_property
     def _rounding(self) -> FlowRounding:
         return FlowRounding(self.flow)
+
+    def _require_line(self, what: str) -> None:
+        """Refuse what is computed by quadrature in x, and name what vectors have instead."""
+        if self.dimension > 1:
+            raise ArgumentError(
+                f"{what} needs data on the line, got d = {self.dimension}: vectors have loss(), "
+                "nll() by the probability flow, bound(), sample() and memorisation()"
+            )
 
     def _times(self, tau: ArrayLike | None) -> FloatArray:
         return self.tau if tau is None else training_times("tau", tau)
@@ -267,13 +285,3 @@ class TrainedState:
         if self.problem.held_out is None:
             raise ArgumentError("there are no held-out data: pass held_out > 0 with data")
         return self.problem.held_out
-
-    @cached_property
-    def _population(self) -> QuadraticLoss:
-        if self.target is None:
-            raise ArgumentError("the population loss needs a known target; use 'test' for data")
-        return self.problem.quadratic(self.target)
-
-    @cached_property
-    def _test(self) -> QuadraticLoss:
-        return self.problem.quadratic(self.problem.empirical(self._held_out))

@@ -60,7 +60,7 @@ def train_exact(arguments: TrainingArguments) -> TrainedFlow:  # noqa: D417, spe
         tau: training times at which results are given by default: a scalar or an array of any
             shape, 0 and ∞ allowed. Default: 201 values from 1 to 1e10, equal steps in log τ.
         target: law p₀ of the data, by default the paper's modes at ±3 unless `data` are given.
-        data: training points (n,) or (n, 1); drawn from `target` if None.
+        data: training points (n,) or (n, d); drawn from `target` if None.
         n: number of training points: 1000 if drawn; with `data`, their first n (all by default).
         m: number of random features.
         seed: of data, features, noise and split, in independent streams, nested in n and m.
@@ -69,16 +69,25 @@ def train_exact(arguments: TrainingArguments) -> TrainedFlow:  # noqa: D417, spe
         embedding: time embedding "log-sigma", "fourier" or "affine", or an object.
         activation: "relu" (closed form), "swish", "erf", "tanh" or "identity" (quadrature).
         precondition: divide the output by c(t) = σ_t.
+        scaling: for vectors, "input" shows features x divided by the size √(r²s² + σ_t²) of its
+            coordinates, "both" divides the output, too; "none" is the paper's model.
+        skip: for vectors, a fixed affine part of the score: that of a Gaussian with the data's
+            mean and covariance ("gaussian") or mean variance ("isotropic"); "none" in the paper.
         weighting: λ(t): "variance", "inverse-norm", "likelihood" or a callable.
         t_min: training covers t ~ U(t_min, T).
-        n_times: nodes of the time rule; `TrainedFlow.refined` doubles them.
+        n_times: nodes of the time rule, 128 on the line and 16 for vectors;
+            `TrainedFlow.refined` doubles them.
+        times: train at these diffusion times alone, with equal weights, instead of the rule.
         noise_samples: train on k fixed noise draws a datum instead of the exact expectation.
         population: train on the law itself instead of a sample of it.
-        theta0: θ₀, shape (1, m) or (m,); "gaussian" draws A₀ ~ N(0, 1); zero by default.
+        theta0: θ₀, shape (d, m), or (m,) on the line; "gaussian" draws A₀ ~ N(0, 1); zero by
+            default.
         held_out: share of `data` set aside, by seed, for the test curve.
-        standardise: train on data scaled to mean 0 and standard deviation 1; results stay in
+        standardise: train on data scaled to mean 0 and mean variance 1; results stay in
             the data's own units. Default: yes for data of unknown law with features drawn by
             name; no with a known target or explicit features, which fix the units.
+        pca: train on the first so many principal coordinates of the data; samples and scores are
+            in the data's own coordinates.
 
     Returns:
         The trained flow.
@@ -94,7 +103,8 @@ def train_exact(arguments: TrainingArguments) -> TrainedFlow:  # noqa: D417, spe
     """
     times = np.logspace(0, 10, 201) if arguments.tau is None else np.asarray(arguments.tau)
     problem = make_problem(arguments)
-    memory("results at all training times", 8.0 * 6 * times.size * problem.features.width)
+    numbers = times.size * problem.features.width * problem.features.dimension
+    memory("results at all training times", 8.0 * 6 * numbers)
     return TrainedFlow(times, problem, solve(problem))
 
 

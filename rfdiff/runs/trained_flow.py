@@ -20,6 +20,7 @@ from ..support.estimate import Estimate
 from ..support.registry import Registry
 from ..theory.bounds import Bound, bound_objective, kl_bound
 from ..theory.decomposition import Decomposition, InfiniteWidthLoss, decompose
+from ..theory.vector_bound import vector_bound
 from ..training.early_stopping import EarlyStopping, early_stopping
 from .densities import Against, On
 from .persistence import save_run
@@ -97,7 +98,7 @@ class TrainedFlow(TrainedStudies):
         Args:
             tau: training times.
             t: evaluation time, below T; `default_time` if None.
-            n_times: nodes of the time rule on (t, T).
+            n_times: nodes of the time rule on (t, T); vectors are taken at random points (x, t).
 
         Raises:
             ArgumentError: the law of the data is unknown, or t is outside [t_min, T).
@@ -110,6 +111,9 @@ class TrainedFlow(TrainedStudies):
         """
         t = self._evaluation_time(t)
         law = require_density(self.target, float(self.sde.std(t)))
+        if isinstance(law, GaussianMixture) and self.dimension > 1:
+            score = self._training_score(tau)
+            return vector_bound(score, law, self.sde, t=t, seed=self.seed)
         return kl_bound(self._training_score(tau), law, self.sde, t=t, n_times=n_times)
 
     def decomposition(
@@ -144,6 +148,7 @@ class TrainedFlow(TrainedStudies):
         >>> bool(abs(parts / terms.total.value - 1.0) < 1e-9)
         True
         """
+        self._require_line("the decomposition")
         t = self._evaluation_time(t)
         law = require_density(self.target, float(self.sde.std(t)))
         if self.problem.theta0.any():

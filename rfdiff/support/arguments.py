@@ -15,7 +15,17 @@ from typing import Any
 from .argument import Argument, AxisForm, Check, Kind, Owner
 from .errors import ArgumentError
 from .random import check_seed
-from .validation import above, between, count, flag, one_of, positive, real, training_times
+from .validation import (
+    above,
+    between,
+    count,
+    finite_array,
+    flag,
+    one_of,
+    positive,
+    real,
+    training_times,
+)
 
 
 def _at_least(minimum: int) -> Check:
@@ -76,6 +86,10 @@ _TABLE = (
     ),
     Argument("std", "number", "width of each mode", 1.0, check=positive, of=_BIMODAL, group="law"),
     Argument(
+        "d", "integer", "dimension, with the modes on its first axis", 1, check=count,
+        of=_BIMODAL, group="law",
+    ),
+    Argument(
         "centre", "number", "middle of the support", 0.0, check=real, of=_BUMPS, group="law",
         axis=None,
     ),
@@ -113,6 +127,10 @@ _TABLE = (
         "train on the file's numbers as they are, not shifted and scaled to unit variance",
         check=flag, group="law", axis=None,
     ),
+    Argument(
+        "pca", "integer", "train on the first K principal coordinates of the points",
+        check=count, group="law", metavar="K", axis=None,
+    ),
     Argument("m", "integer", "number of random features", 512, check=count),
     _named("sde", "described", "forward process", "ve", "vp", "subvp"),
     Argument(
@@ -136,13 +154,25 @@ _TABLE = (
         "precondition", "flag", "divide the model's output by sigma_t", False, check=flag
     ),
     _named(
+        "scaling", "name", "what a vector's size at time t is divided out of", "none", "input",
+        "both",
+    ),
+    _named(
+        "skip", "name", "fixed affine part of a vector's score", "none", "isotropic", "gaussian"
+    ),
+    _named(
         "weighting", "name or object", "weighting of the loss", "variance", "inverse-norm",
         "likelihood",
     ),
     Argument("t_min", "number", "smallest time of the loss", 1e-3, check=positive),
     Argument(
-        "n_times", "integer", "nodes of the time rule", 128, check=count,
+        "n_times", "integer", "nodes of the time rule (16 for vectors)", usual=128, check=count,
         axis=AxisForm(check=_at_least(2)),
+    ),
+    Argument(
+        "times", "times", "train at these diffusion times only, not on a rule from t_min to T",
+        check=finite_array, metavar="TIMES",
+        axis=AxisForm("number", None, positive, "the one time trained at", lambda t: (t,)),
     ),
     Argument(
         "noise_samples", "integer", "fixed noise draws a datum instead of the exact expectation",

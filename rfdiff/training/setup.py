@@ -13,14 +13,16 @@ from ..loss.noise_draws import noise_draw_quadratic
 from ..loss.noise_expectation import denoising_quadratic
 from ..loss.objective import DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
+from ..model.affine_skip import SKIPS, AffineSkip
 from ..model.embeddings import make_embedding
 from ..model.features import RandomFeatures, draw_features
+from ..model.marginal_scaling import MarginalScaling
 from ..support.arguments import ARGUMENTS
 from ..support.errors import ArgumentError
 from ..support.random import stream
 from ..support.registry import make
 from ..support.validation import FloatArray, memory, one_of, squarable_array
-from .arguments import TrainingArguments
+from .arguments import TrainingArguments, extent
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +31,16 @@ class TrainingProblem:
 
     Attributes:
         target: law p₀ where it is known, else None.
-        data: training points in their own units, (n, 1); None when training on the law itself.
-        held_out: points set aside, in their own units, (n_test, 1), or None.
+        data: training points in their own units, (n, D); None when training on the law itself.
+        held_out: points set aside, in their own units, (n_test, D), or None.
         units: of training; the identity whenever `target` is known.
         objective: process, time rule and weighting of the loss.
-        features: frozen features.
-        noise: fixed noise draws z (n, k), or None for the exact expectation.
-        theta0: θ₀, shape (1, m).
+        features: frozen features, of d dimensions: D, or the number of principal coordinates.
+        noise: fixed noise draws z, (n, k) on the line, (n, k, d) elsewhere, or None for the
+            exact expectation.
+        theta0: θ₀, shape (d, m).
         seed: of sampling and everything else that is drawn later.
+        skip: a fixed affine part of the score, or None.
     """
 
     target: Target | None
@@ -48,11 +52,12 @@ class TrainingProblem:
     noise: FloatArray | None
     theta0: FloatArray
     seed: int
+    skip: AffineSkip | None = None
 
     def quadratic(self, law: Target) -> QuadraticLoss:
         """Return the denoising loss under a law in units of training."""
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = denoising_quadratic(law, self.objective, self.features)
+            loss = denoising_quadratic(law, self.objective, self.features, self.skip)
         return self._finite(loss)
 
     def training_quadratic(self) -> QuadraticLoss:
@@ -61,7 +66,7 @@ class TrainingProblem:
             return self.quadratic(self.training_law)
         u = self.units.to_training(self.data)
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = noise_draw_quadratic(u, self.noise, self.objective, self.features)
+            loss = noise_draw_quadratic(u, self.noise, self.objective, self.features, self.skip)
         return self._finite(loss)
 
     def _finite(self, loss: QuadraticLoss) -> QuadraticLoss:
@@ -80,7 +85,7 @@ class TrainingProblem:
         if self.data is not None:
             return float(np.abs(self.units.to_training(self.data)).max())
         assert self.target is not None, "a problem has data or a law"
-        return float(np.abs(self.target.domain()).max())
+        return float(np.abs(extent(self.target)).max())
 
     def batches(self, size: int, *, shuffle: bool = True) -> Minibatches:
         """Return random batches of the loss that is trained on.
@@ -94,6 +99,8 @@ class TrainingProblem:
         """
         if self.data is None:
             raise ArgumentError("batches need training data, not the population")
+        if self.features.dimension > 1:
+            raise ArgumentError("batches are of points on the line, d = 1: vectors train exactly")
         u = self.units.to_training(self.data)
         return Minibatches(u, self.objective, self.features, size, shuffle, self.noise)
 
@@ -118,7 +125,7 @@ def make_problem(arguments: TrainingArguments) -> TrainingProblem:
         ArgumentError: arguments that do not fit the data.
     """
     _check_memory(arguments)
-    seed, target, features = arguments.seed, arguments.target, _choose_features(arguments)
+    seed, target = arguments.seed, arguments.target
     if (data := arguments.points) is None:
         target = target if target is not None else make(TARGETS, {})
         train, held_out = None, None
@@ -126,17 +133,22 @@ def make_problem(arguments: TrainingArguments) -> TrainingProblem:
             train = target.sample(_sample_size(arguments), stream(seed, "data"))
     else:
         train, held_out = _split(data, arguments.held_out, arguments.n, seed)
-    draws = arguments.noise_samples
+    draws, units = arguments.noise_samples, _units(arguments, train)
+    law = GaussianMixture.from_points(units.to_training(train)) if train is not None else target
+    assert law is not None, "a problem has data or a law"
+    features = _choose_features(arguments, law if target is None else target)
+    d = features.dimension
     return TrainingProblem(
         target=target,
         data=train,
         held_out=held_out,
-        units=_units(arguments, train),
+        units=units,
         objective=arguments.objective,
         features=features,
-        noise=None if train is None or draws is None else _noise(len(train), draws, seed),
-        theta0=_initial(arguments.theta0, features.width, seed),
+        noise=None if train is None or draws is None else _noise(len(train), draws, d, seed),
+        theta0=_initial(arguments.theta0, (d, features.width), seed),
         seed=seed,
+        skip=SKIPS[arguments.skip](law, arguments.process) if d > 1 else None,
     )
 
 
@@ -149,9 +161,10 @@ def _check_memory(arguments: TrainingArguments) -> None:
     """Refuse sizes that will not fit, before anything of that size is drawn."""
     features, data = arguments.features, arguments.points
     m = features.width if isinstance(features, RandomFeatures) else arguments.m
-    memory("training", 8.0 * m * (4 * m + 24 * arguments.n_times))
+    d, n_times = arguments.dimension, len(arguments.objective.rule)
+    memory("training", 8.0 * m * (4 * m + 24 * n_times + 8 * (d - 1)))
     n = _sample_size(arguments) if data is None else len(data)
-    memory("the training data", 8.0 * n * (8 + 2 * (arguments.noise_samples or 0)))
+    memory("the training data", 8.0 * n * d * (8 + 2 * (arguments.noise_samples or 0)))
 
 
 def _units(arguments: TrainingArguments, train: FloatArray | None) -> Units:
@@ -160,6 +173,8 @@ def _units(arguments: TrainingArguments, train: FloatArray | None) -> Units:
     if standardise is None:
         unknown = arguments.data is not None and arguments.target is None
         standardise = unknown and isinstance(arguments.features, str)
+    if train is not None and arguments.pca is not None:
+        return Units.principal(train, arguments.pca, standardise)
     return Units.standardising(train) if standardise and train is not None else Units()
 
 
@@ -180,34 +195,43 @@ def _split(
     return train[:n], data[test] if n_test else None
 
 
-def _noise(n: int, draws: int, seed: int) -> FloatArray:
-    """Return fixed noise draws z (n, k), nested in n and in k."""
-    return np.stack([stream(seed, "noise", k).standard_normal(n) for k in range(draws)], axis=1)
+def _noise(n: int, draws: int, d: int, seed: int) -> FloatArray:
+    """Return fixed noise draws z, (n, k) on the line or (n, k, d), nested in n and in k."""
+    shape = n if d == 1 else (n, d)
+    return np.stack([stream(seed, "noise", k).standard_normal(shape) for k in range(draws)], axis=1)
 
 
-def _choose_features(arguments: TrainingArguments) -> RandomFeatures:
-    """Return the features given, or those drawn by name."""
-    sde = arguments.process
+def _choose_features(arguments: TrainingArguments, law: Target) -> RandomFeatures:
+    """Return the features given, or those drawn by name; scaled, if so, by the size of a law."""
+    sde, d = arguments.process, arguments.dimension
     if isinstance(arguments.features, RandomFeatures):
         return arguments.features
+    scaling = None
+    if arguments.scaling != "none" and isinstance(law, GaussianMixture):
+        std = float(np.sqrt(law.variance.mean()))
+        scaling = MarginalScaling(sde, std, output=arguments.scaling == "both")
     return draw_features(
         arguments.features,
         arguments.m,
         make_embedding(arguments.embedding, sde, arguments.seed),
         seed=arguments.seed,
         activation=arguments.activation,
+        dimension=d,
         preconditioner=sde if arguments.precondition else None,
+        scaling=scaling,
     )
 
 
-def _initial(theta0: ArrayLike | str | None, m: int, seed: int) -> FloatArray:
-    """Return θ₀ (1, m): zero, given, or A₀/√m with A₀ ~ N(0, 1)."""
+def _initial(theta0: ArrayLike | str | None, shape: tuple[int, int], seed: int) -> FloatArray:
+    """Return θ₀ (d, m): zero, given, or A₀/√m with A₀ ~ N(0, 1)."""
+    d, m = shape
     if theta0 is None:
-        return np.zeros((1, m))
+        return np.zeros(shape)
     if isinstance(theta0, str):
         one_of("theta0", theta0, ("gaussian",))
-        return stream(seed, "initial").standard_normal((1, m)) / np.sqrt(m)
+        return stream(seed, "initial").standard_normal(shape) / np.sqrt(m)
     theta0 = squarable_array("theta0", theta0)
-    if theta0.shape not in ((m,), (1, m)):
-        raise ArgumentError(f"theta0 must have shape (1, {m}) or ({m},), got {theta0.shape}")
-    return theta0.reshape(1, m)
+    if theta0.shape != shape and not (d == 1 and theta0.shape == (m,)):
+        or_flat = f" or ({m},)" if d == 1 else ""
+        raise ArgumentError(f"theta0 must have shape ({d}, {m}){or_flat}, got {theta0.shape}")
+    return theta0.reshape(shape)
