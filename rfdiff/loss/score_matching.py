@@ -189,20 +189,22 @@ def _of_rule(values: Halvings[FloatArray]) -> FloatArray:
 
 
 def require_density(law: Any, std: float) -> Target:
-    """Return `law` if it is one whose marginal at noise `std` has a density.
+    """Return `law` if it is a one-dimensional one whose marginal at noise `std` has a density.
 
     Args:
         law: anything; a target passes.
         std: σ_t at the smallest time that is looked at.
 
     Raises:
-        ArgumentError: no target, or point masses without noise.
+        ArgumentError: no target, d > 1, or point masses without noise.
     """
     if not isinstance(law, GaussianMixture | CompactTarget):
         raise ArgumentError(
             "a bound needs a law with a density: a target, not data of unknown law; "
             f"got {type(law).__name__}"
         )
+    if law.dimension != 1:
+        raise ArgumentError(f"law must be one-dimensional, got d = {law.dimension}")
     if std == 0.0 and isinstance(law, GaussianMixture) and (law.stds == 0).any():
         raise ArgumentError("a law with point masses has no density at t = 0: take a later time")
     return law

@@ -7,6 +7,7 @@ that loads is one that was saved.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -15,25 +16,31 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..data.archive import read_archive, write_archive
-from ..diffusion.time_rules import TimeRule, graded_time_rule
+from ..data.units import Units
+from ..diffusion.sde import ForwardSDE
+from ..diffusion.time_rules import TimeRule, chosen_times, graded_time_rule
+from ..loss.baselines import affine_loss
 from ..loss.objective import WEIGHTINGS, DenoisingObjective
 from ..loss.quadratic import QuadraticLoss
+from ..model.affine_skip import AffineSkip
 from ..model.features import RandomFeatures
 from ..support.errors import ArgumentError, DataFileError
 from ..support.random import check_seed
 from ..support.validation import LARGEST, FloatArray, count, one_of, real
 from ..training.gradient_flow import GradientFlow
 from ..training.setup import TrainingProblem
-from .plain_data import EMBEDDINGS, PROCESSES, TARGETS, UNITS, decode, encode
-from .saved_arrays import check_arrays
+from .plain_data import EMBEDDINGS, PROCESSES, SCALINGS, TARGETS, UNITS, decode, encode
+from .saved_arrays import SKIP_ARRAYS, check_arrays
 
-# 2 has a checksum; files of format 1 are read, with every other check.
-FORMAT = 2
+# 2 has a checksum, 3 what vectors need; files of older formats are read, with every other check.
+FORMAT = 3
 _WHAT = "a run saved by rfdiff"
 _SETTINGS = {
     "format", "version", "target", "units", "sde", "embedding", "activation", "preconditioner",
-    "law", "weighting", "rule", "seed", "constant", "error",
+    "law", "weighting", "rule", "seed", "constant", "error", "scaling", "times",
 }  # fmt: skip
+# What files of formats 1 and 2 do not say.
+_SINCE_3: dict[str, Any] = {"scaling": None, "times": None}
 # A time rule of more nodes takes minutes to make.
 MOST_TIMES = 20_000
 # Agreement of the stored constant of the loss with that of its settings.
@@ -54,14 +61,16 @@ def save_run(
         "format": FORMAT,
         "version": __version__,
         "target": encode(problem.target),
-        "units": encode(problem.units),
+        "units": encode(replace(problem.units, axes=None)),
         "sde": encode(objective.sde),
         "embedding": encode(features.embedding),
         "activation": features.activation,
         "preconditioner": encode(features.preconditioner),
+        "scaling": encode(features.scaling),
         "law": features.law,
         "weighting": encode(objective.weighting),
         "rule": [objective.rule.t_min, objective.rule.t_max, len(objective.rule)],
+        "times": objective.rule.nodes.tolist() if objective.rule.chosen else None,
         "seed": problem.seed,
         "constant": quadratic.constant,
         "error": quadratic.error,
@@ -78,7 +87,10 @@ def save_run(
         "data": problem.data,
         "held_out": problem.held_out,
         "noise": problem.noise,
+        "unit_axes": problem.units.axes,
     }
+    if problem.skip is not None:
+        arrays |= {f"skip_{name}": getattr(problem.skip, name) for name in SKIP_ARRAYS}
     if quadratic.coarse is not None:
         arrays |= {"coarse_gram": quadratic.coarse.gram, "coarse_cross": quadratic.coarse.cross}
     kept: dict[str, Any] = {name: array for name, array in arrays.items() if array is not None}
@@ -126,6 +138,10 @@ def _read_settings(stored: NDArray[Any], has_checksum: bool) -> dict[str, Any]:
             f"a file of format {settings['format']} must have "
             + ("no checksum" if has_checksum else "a checksum")
         )
+    if settings["format"] < 3:
+        settings = _SINCE_3 | settings
+        if isinstance(settings.get("units"), dict):
+            settings["units"] = {"axes": None} | settings["units"]
     if set(settings) != _SETTINGS:
         different = sorted(set(settings) ^ _SETTINGS)
         raise ArgumentError(f"settings are missing or unknown: {', '.join(different)!r:.80}")
@@ -134,19 +150,21 @@ def _read_settings(stored: NDArray[Any], has_checksum: bool) -> dict[str, Any]:
 
 def _problem(settings: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> TrainingProblem:
     """Return what was trained on what."""
-    preconditioner, target = settings["preconditioner"], settings["target"]
-    if preconditioner is not None:
-        preconditioner = decode("preconditioner", preconditioner, PROCESSES)
-    if target is not None:
-        target = decode("target", target, TARGETS)
-        if target.dimension != 1:
-            raise ArgumentError(f"target must be one-dimensional, got d = {target.dimension}")
-    units = decode("units", settings["units"], UNITS)
+    preconditioner, scaling = (
+        None if settings[name] is None else decode(name, settings[name], classes)
+        for name, classes in (("preconditioner", PROCESSES), ("scaling", SCALINGS))
+    )
+    target = None if settings["target"] is None else decode("target", settings["target"], TARGETS)
+    d = arrays["W"].shape[1]
+    if target is not None and target.dimension != d:
+        raise ArgumentError(f"target must have dimension {d}, got d = {target.dimension}")
     if target is None and "data" not in arrays:
         raise ArgumentError("data are missing, and so is a target")
-    if np.ndim(units.shift) or (target is not None and not units.is_identity):
+    units = _units(settings, arrays)
+    if target is not None and not units.is_identity:
         raise ArgumentError(f"units do not fit what was trained on, got {units!s:.80}")
     sde = decode("sde", settings["sde"], PROCESSES)
+    rule = _time_rule(settings["rule"], settings["times"], sde.T)
     features = RandomFeatures(
         arrays["W"],
         arrays["U"],
@@ -154,6 +172,7 @@ def _problem(settings: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> T
         settings["activation"],
         preconditioner,
         settings["law"],
+        scaling,
     )
     weighting = one_of("weighting", settings["weighting"], WEIGHTINGS)
     return TrainingProblem(
@@ -161,16 +180,35 @@ def _problem(settings: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> T
         data=arrays.get("data"),
         held_out=arrays.get("held_out"),
         units=units,
-        objective=DenoisingObjective(sde, _time_rule(settings["rule"], sde.T), weighting),
+        objective=DenoisingObjective(sde, rule, weighting),
         features=features,
         noise=arrays.get("noise"),
         theta0=arrays["theta0"],
         seed=check_seed("seed", settings["seed"]),
+        skip=_skip(arrays, sde),
     )
 
 
-def _time_rule(stored: Any, end: float) -> TimeRule:
+def _units(settings: Mapping[str, Any], arrays: Mapping[str, FloatArray]) -> Units:
+    """Return the units of training, with principal axes where there are some."""
+    units: Units = decode("units", settings["units"], UNITS)
+    own = (arrays["data"].shape[1],) if "data" in arrays else (arrays["W"].shape[1],)
+    if np.shape(units.shift) not in ((), own):
+        raise ArgumentError(f"units do not fit what was trained on, got {units!s:.80}")
+    return replace(units, axes=arrays.get("unit_axes"))
+
+
+def _skip(arrays: Mapping[str, FloatArray], sde: ForwardSDE) -> AffineSkip | None:
+    """Return the fixed affine part of the score, where there is one."""
+    if "skip_mean" not in arrays:
+        return None
+    return AffineSkip(sde, *(arrays[f"skip_{name}"] for name in SKIP_ARRAYS))
+
+
+def _time_rule(stored: Any, times: Any, end: float) -> TimeRule:
     """Return the time rule of [t_min, t_max, number of nodes], which ends with the process."""
+    if times is not None:
+        return chosen_times(times, end)
     if not isinstance(stored, list) or len(stored) != 3:
         raise ArgumentError(f"rule must be [t_min, t_max, n_times], got {stored!r:.80}")
     t_min, t_max, n_times = stored
@@ -193,8 +231,15 @@ def _quadratic(
     constant, error = real("constant", settings["constant"]), real("error", settings["error"])
     if error < 0.0:
         raise ArgumentError(f"error must be at least 0, got {error:g}")
-    expected = problem.objective.constant()
-    if problem.noise is not None:
+    d, objective = problem.features.dimension, problem.objective
+    if problem.skip is None:
+        expected = objective.constant(d)
+    else:
+        expected = affine_loss(problem.training_law.atoms, objective, problem.skip)
+    if problem.noise is not None and problem.skip is not None:
+        # A mean over noise draws that no closed form knows.
+        expected = constant
+    elif problem.noise is not None:
         expected *= float(np.mean(problem.noise**2))
     if not abs(constant - expected) <= _CONSTANT_TOLERANCE * min(expected, LARGEST):
         raise ArgumentError(

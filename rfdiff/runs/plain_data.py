@@ -14,18 +14,20 @@ from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import VESDE, VPSDE, SubVPSDE
 from ..diffusion.targets import BetaTarget, RaisedCosine, SmoothBump
 from ..model.embeddings import AffineEmbedding, FourierEmbedding, LogSigmaEmbedding
+from ..model.marginal_scaling import MarginalScaling
 from ..support.errors import ArgumentError
-from ..support.validation import finite_array, one_of, real
+from ..support.validation import finite_array, flag, one_of, real
 
 Classes = tuple[type[Any], ...]
 
 PROCESSES: Classes = (VESDE, VPSDE, SubVPSDE)
 TARGETS: Classes = (GaussianMixture, RaisedCosine, BetaTarget, SmoothBump)
 EMBEDDINGS: Classes = (LogSigmaEmbedding, FourierEmbedding, AffineEmbedding)
+SCALINGS: Classes = (MarginalScaling,)
 UNITS: Classes = (Units,)
 # Rounding of the sum of weights that have been normalised.
 _NORMALISED = 1e-12
-_STORABLE = {*PROCESSES, *TARGETS, *EMBEDDINGS, *UNITS}
+_STORABLE = {*PROCESSES, *TARGETS, *EMBEDDINGS, *SCALINGS, *UNITS}
 
 
 def encode(value: Any) -> Any:
@@ -82,6 +84,10 @@ def _field(name: str, value: Any) -> Any:
         return decode(name, value, PROCESSES)
     if isinstance(value, dict) and set(value) == {"array"}:
         return finite_array(name, value["array"])
+    if name == "units.axes" and value is None:
+        return None
+    if name == "scaling.output":
+        return flag(name, value)
     if not isinstance(value, int | float):
         raise ArgumentError(f"{name} must be a number or an array, got {_short(value)}")
     real(name, value)

@@ -15,7 +15,10 @@ from ..support.threads import blas_threads
 from ..support.validation import FloatArray, finite_array, training_times
 
 REQUIRED = ("tau", "W", "U", "theta0", "gram", "cross", "eigenvalues", "eigenvectors")
-OPTIONAL = ("data", "held_out", "noise", "coarse_gram", "coarse_cross")
+# The fields of an affine skip that are arrays.
+SKIP_ARRAYS = ("mean", "axes", "variances")
+_OF_SKIP = tuple(f"skip_{name}" for name in SKIP_ARRAYS)
+OPTIONAL = ("data", "held_out", "noise", "coarse_gram", "coarse_cross", "unit_axes", *_OF_SKIP)
 
 _PROBES = 4
 # Rounding of an eigensolver's pairs and of the probes' products, in units of √m ε ‖G‖.
@@ -57,20 +60,26 @@ def _check_names(arrays: Mapping[str, NDArray[Any]]) -> None:
     for name in ("held_out", "noise"):
         if name in arrays and "data" not in arrays:
             raise ArgumentError(f"{name} needs data, which are missing")
-    if ("coarse_gram" in arrays) != ("coarse_cross" in arrays):
-        raise ArgumentError("coarse_gram and coarse_cross must come together")
+    for together in (("coarse_gram", "coarse_cross"), _OF_SKIP):
+        if len({name in arrays for name in together}) > 1:
+            raise ArgumentError(f"{', '.join(together)} must come together")
 
 
 def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse shapes that do not fit m and n, which W and the data say."""
-    m = arrays["W"].shape[0] if arrays["W"].ndim else 0
+    m, d = arrays["W"].shape if arrays["W"].ndim == 2 else (0, 0)
+    # Points have as many dimensions as features, or as many as their principal axes have entries.
+    axes = arrays.get("unit_axes")
+    own = d if axes is None or axes.ndim != 2 else axes.shape[0]
     expected: dict[str, tuple[int | str, ...]] = {
-        "W": (m, 1), "U": (m, "d_e"), "theta0": (1, m), "gram": (m, m), "cross": (1, m),
-        "eigenvalues": (m,), "eigenvectors": (m, m), "data": ("n", 1), "held_out": ("n_test", 1),
-        "coarse_gram": (m, m), "coarse_cross": (1, m),
+        "W": (m, "d"), "U": (m, "d_e"), "theta0": (d, m), "gram": (m, m), "cross": (d, m),
+        "eigenvalues": (m,), "eigenvectors": (m, m), "data": ("n", own),
+        "held_out": ("n_test", own), "coarse_gram": (m, m), "coarse_cross": (d, m),
+        "unit_axes": (own, d), "skip_mean": (d,), "skip_axes": (d, d), "skip_variances": (d,),
     }  # fmt: skip
     if "data" in arrays and arrays["data"].ndim:
-        expected["noise"] = (arrays["data"].shape[0], "k")
+        n = arrays["data"].shape[0]
+        expected["noise"] = (n, "k") if d == 1 else (n, "k", d)
     for name, shape in expected.items():
         if name not in arrays:
             continue

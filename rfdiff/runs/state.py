@@ -1,4 +1,4 @@
-"""The trained state: θ(τ), and what follows from it without a density: losses, score, samples."""
+"""The trained state: θ(τ), and what follows from it alone: score and samples."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -110,10 +110,10 @@ class TrainedFlow(TrainedStudies):
         True
         """
         t = self._evaluation_time(t)
-        law = require_density(self.target, float(self.sde.std(t)))
-        if isinstance(law, GaussianMixture) and self.dimension > 1:
+        if self.dimension > 1:
             score = self._training_score(tau)
-            return vector_bound(score, law, self.sde, t=t, seed=self.seed)
+            return vector_bound(score, self.target, self.sde, t=t, seed=self.seed)
+        law = require_density(self.target, float(self.sde.std(t)))
         return kl_bound(self._training_score(tau), law, self.sde, t=t, n_times=n_times)
 
     def decomposition(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..diffusion.mixtures import GaussianMixture
 from ..diffusion.sde import ForwardSDE
+from ..diffusion.targets import Target
 from ..model.score import ExactScore, RandomFeatureScore
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
@@ -22,7 +23,7 @@ _BATCHES, _STRATA, _DEVIATIONS = 16, 32, 3.0
 
 def vector_bound(
     score: RandomFeatureScore,
-    law: GaussianMixture,
+    law: Target | None,
     sde: ForwardSDE,
     *,
     t: float = 0.065,
@@ -40,8 +41,10 @@ def vector_bound(
         seed: of the points.
 
     Raises:
-        ArgumentError: t outside (0, T), or point masses without noise.
+        ArgumentError: no target, or t outside (0, T).
     """
+    if not isinstance(law, GaussianMixture):
+        raise ArgumentError("a bound needs a law with a density: a target, not data of unknown law")
     if not 0.0 < t < sde.T:
         raise ArgumentError(f"t must be in (0, T) = (0, {sde.T:g}), got {t:g}")
     n_each = count("n_points", n_points, _BATCHES * _STRATA) // (_BATCHES * _STRATA)

@@ -19,18 +19,40 @@ def far_features(W=1.0, U=1.0):
 
 CASES = {
     "shape of data": (lambda: train_exact(data=np.zeros((2, 2, 2))), r"data must have shape"),
-    "two-dimensional data": (
-        lambda: train_exact(data=np.zeros((4, 2))),
-        r"data must be one-dimensional.* got shape \(4, 2\)",
+    "data of another dimension than the target": (
+        lambda: train_exact(target=rfdiff.bimodal(), data=np.zeros((4, 2))),
+        "target must have the dimension d = 2 of data, got 1",
     ),
-    "two-dimensional target": (
-        lambda: train_exact(target=rfdiff.GaussianMixture([1.0], [[0.0, 0.0]], 1.0)),
-        "target must be one-dimensional.* got d = 2",
-    ),
-    "two-dimensional features": (
+    "features of another dimension": (
         lambda: train_exact(features=rfdiff.RandomFeatures(np.ones((3, 2)), np.ones((3, 2)),
                                                            EMBEDDING)),
-        "features must be one-dimensional.* got d = 2",
+        "features must have the dimension d = 1 of data, got 2",
+    ),
+    "theta0 of a vector": (
+        lambda: train_exact(target=rfdiff.bimodal(d=2), theta0=np.zeros(4), m=4),
+        r"theta0 must have shape \(2, 4\), got \(4,\)",
+    ),
+    "fewer points than principal coordinates": (
+        lambda: train_exact(data=np.eye(4), pca=4),
+        "pca must be from 1 to 3 for 4 points of 4 dimensions, got 4",
+    ),
+    "fewer dimensions than principal coordinates": (
+        lambda: train_exact(data=np.arange(10.0)[:, None] * np.ones(3), pca=2),
+        "pca must be at most the 1 dimensions that the data span, got 2",
+    ),
+    "pca of a target": (lambda: train_exact(pca=1), "pca needs data of unknown law"),
+    "a skip on the line": (
+        lambda: train_exact(skip="gaussian"), "skip must be 'none' in one dimension"
+    ),
+    "scaling on the line": (
+        lambda: train_exact(scaling="input"), "scaling must be 'none' in one dimension"
+    ),
+    "times outside the process": (
+        lambda: train_exact(times=[0.1, 2.0]), r"times must be in \(0, T\] = \(0, 1\], got 0.1"
+    ),
+    "equal times": (lambda: train_exact(times=[0.1, 0.1]), "times must be distinct"),
+    "times and their number": (
+        lambda: train_exact(times=[0.1], n_times=8), "n_times must not be set with times"
     ),
     "shape of theta0": (
         lambda: train_exact(theta0=np.zeros(3), m=4),

@@ -106,14 +106,14 @@ FAULTS = {
         lambda members: {**members, "extra": np.ones(2)}, "extra is no array of a run"
     ),
     "a missing setting": (
-        lambda members: {**members, "settings": np.array('{"format": 2}')},
+        lambda members: {**members, "settings": np.array('{"format": 3}')},
         "settings are missing or unknown: .*activation",
     ),
     "settings of another kind": (
         lambda members: {**members, "settings": np.array("[")}, "the settings must be JSON"
     ),
     "a newer format": (
-        settled(format=3, version="9.1"), "saved by rfdiff 9.1 in the newer format 3"
+        settled(format=4, version="9.1"), "saved by rfdiff 9.1 in the newer format 4"
     ),
     "single precision": (
         lambda members: {**members, "gram": members["gram"].astype("f4")},
@@ -148,14 +148,14 @@ def test_what_no_other_check_can_notice_is_left_to_the_checksum(name, files, tmp
     rfdiff.load(path)
 
 
-def test_a_file_of_format_2_without_its_checksum_is_refused_and_so_is_format_1_with_one(
+def test_a_file_of_format_3_without_its_checksum_is_refused_and_so_is_format_1_with_one(
     files, tmp_path
 ):
     members = unpack(files[0].read_bytes())
     path = tmp_path / "run.npz"
     bare = {name: array for name, array in members.items() if name != "sha256"}
     for changed, message in (
-        (bare, "a file of format 2 must have a checksum"),
+        (bare, "a file of format 3 must have a checksum"),
         (forged(settled(format=1)(bare)), "a file of format 1 must have no checksum"),
     ):
         path.write_bytes(pack(changed))
