@@ -1,6 +1,6 @@
 """Curves along the training time τ, and the learned density beside its target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -67,10 +67,12 @@ def plot_losses(
     population: ArrayLike | None = None,
     held_out: ArrayLike | None = None,
     best: tuple[float, float] | None = None,
+    levels: Mapping[str, float] | None = None,
 ) -> Axes:
     """Draw the losses of the training set, the population and the held-out points along τ.
 
-    `best` is (τ, loss) at the minimum of the population's or the held-out loss.
+    `best` is (τ, loss) at the minimum of the population's or the held-out loss; `levels` are
+    losses of scores that are not trained, by name.
     """
     _line(ax, tau, train, BLUE, "training set")
     if population is not None:
@@ -79,6 +81,9 @@ def plot_losses(
         _line(ax, tau, held_out, GREEN, "held out")
     if best is not None:
         _mark_best(ax, best, "loss", RED)
+    styles = ("--", ":", "-.")
+    for (name, level), style in zip((levels or {}).items(), styles, strict=False):
+        ax.axhline(level, color=BLACK, linestyle=style, linewidth=1.2, label=f"{name} score")
     log_ticks(ax, x=True)
     ax.set(xlabel=TAU_LABEL, ylabel="denoising loss")
     ax.legend(frameon=False)

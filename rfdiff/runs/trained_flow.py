@@ -56,7 +56,7 @@ class TrainedFlow(TrainedStudies):
 
         Args:
             of: "kl", "nll", "train", "population" or "test"; by default "kl" for a known target
-                and "nll" for data.
+                and "nll" for data, and their losses "population" and "test" for vectors.
             method: as in `kl` and `nll`; losses, which have no density, take none of these.
             against: as in `kl`.
             on: as in `nll`.
@@ -73,7 +73,9 @@ class TrainedFlow(TrainedStudies):
         'interior'
         """
         if of is None:
-            of = "kl" if self.target is not None else "nll"
+            known = self.target is not None
+            curves = ("kl", "nll") if self.dimension == 1 else ("population", "test")
+            of = curves[0 if known else 1]
         curve = _CURVES[of]
         choices = {
             "method": method, "against": against, "on": on,

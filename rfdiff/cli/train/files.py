@@ -17,9 +17,13 @@ _DENSITY_POINTS = 801
 
 def write_files(writer: Writer, results: TrainResults) -> None:
     """Write run.npz (for `rfdiff.load`), curves.npz, results.json and the figures."""
-    x, tau, density = _densities(results)
+    line = results.run.dimension == 1
+    x, tau, density = _densities(results) if line else (np.empty(0),) * 3
+    arrays = _arrays(results)
+    if line:
+        arrays |= {"x": x, "density_tau": tau, "density": density}
     writer.write("run.npz", lambda path: results.run.save(path))
-    writer.write("curves.npz", lambda path: np.savez(path, **_arrays(results, x, tau, density)))
+    writer.write("curves.npz", lambda path: np.savez(path, **arrays))
     text = json.dumps(plain(results.as_dict()), allow_nan=False)
     writer.write("results.json", lambda path: path.write_text(text + "\n", encoding="utf-8"))
     if results.kl is not None:
@@ -27,7 +31,8 @@ def write_files(writer: Writer, results: TrainResults) -> None:
     if results.nll:
         writer.write("nll.png", lambda path: _draw_nll(path, results))
     writer.write("losses.png", lambda path: _draw_losses(path, results))
-    writer.write("densities.png", lambda path: _draw_densities(path, results, x, tau, density))
+    if line:
+        writer.write("densities.png", lambda path: _draw_densities(path, results, x, tau, density))
 
 
 def _densities(results: TrainResults) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -44,10 +49,8 @@ def _densities(results: TrainResults) -> tuple[FloatArray, FloatArray, FloatArra
     return x, tau, results.run.density(x, tau, **results.density)
 
 
-def _arrays(
-    results: TrainResults, x: FloatArray, tau: FloatArray, density: FloatArray
-) -> dict[str, Any]:
-    arrays = {"tau": results.tau, "x": x, "density_tau": tau, "density": density}
+def _arrays(results: TrainResults) -> dict[str, Any]:
+    arrays = {"tau": results.tau}
     for kind, curve in results.losses.items():
         arrays |= {f"{kind}_loss": curve.value, f"{kind}_loss_error": curve.error}
     if results.kl is not None:
@@ -94,6 +97,7 @@ def _draw_losses(path: Path, results: TrainResults) -> None:
         population=losses.get("population"),
         held_out=losses.get("test"),
         best=_best(results, f"{others[-1]} loss") if others else None,
+        levels={name: float(loss) for name, loss in results.untrained.items()},
     )
     if others:
         name = {"population": "population", "test": "held out"}[others[0]]

@@ -13,6 +13,11 @@ from ...training.early_stopping import EarlyStopping
 from ..output import spread, table, wrap
 
 _SHOWN = 11
+# In words, what `TrainedFlow.baselines` names.
+_UNTRAINED = {
+    "gaussian": "the Gaussian with the data's mean and covariance",
+    "empirical": "the training points' own mixture",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class TrainResults:
             law is unknown.
         best: the minimum of the main curve, KL or held-out likelihood, and of the main loss.
         baseline: held-out likelihood of a kernel density estimate on the same split.
+        untrained: losses, by name, of scores that nobody trained, under the law of the last of
+            `losses`: what vectors are judged by.
     """
 
     law: str
@@ -41,6 +48,7 @@ class TrainResults:
     nll: dict[str, Estimate]
     best: dict[str, EarlyStopping]
     baseline: float | None
+    untrained: dict[str, Estimate]
 
     @property
     def time(self) -> float:
@@ -74,6 +82,11 @@ class TrainResults:
         }
         if self.baseline is not None:
             result["gaussian_kde_nll"] = self.baseline
+        if self.untrained:
+            result["baselines"] = {
+                name: {"value": float(loss), "error": float(loss.error)}
+                for name, loss in self.untrained.items()
+            }
         return result
 
     def text(self) -> str:
@@ -102,6 +115,10 @@ class TrainResults:
             lines.append(
                 f"scipy.stats.gaussian_kde on the same split: test NLL {self.baseline:.5f}"
             )
+        judged = list(self.losses)[-1]
+        for name, loss in self.untrained.items():
+            error = f" ± {float(loss.error):.0e}" if float(loss.error) else ""
+            lines.append(f"{judged} loss of {_UNTRAINED[name]}: {float(loss):.6g}{error}")
         if self.nll:
             lines.append("NLL: mean negative log-likelihood in nats, in the data's own units")
         return lines
@@ -127,11 +144,12 @@ def measure(
         kinds.append("test")
     kl: Estimate | None = None
     best: dict[str, EarlyStopping] = {}
-    if run.target is not None:
+    line = run.dimension == 1
+    if run.target is not None and line:
         choices = density | ({} if against is None else {"against": against})
         kl = run.kl(tau, certify=certify, **choices)
         best["kl"] = run.early_stopping("kl", certify=certify, **choices)
-    if held_out is not None:
+    if held_out is not None and line:
         best["nll"] = run.early_stopping("nll", certify=certify, **density)
     if len(kinds) > 1:
         best[f"{kinds[-1]} loss"] = run.early_stopping(kinds[-1])
@@ -142,9 +160,12 @@ def measure(
         tau=tau,
         losses={kind: run.loss(kind, tau) for kind in kinds},
         kl=kl,
-        nll=_likelihoods(run, tau, density, certify),
+        nll=_likelihoods(run, tau, density, certify) if line else {},
         best=best,
-        baseline=None if run.data is None or held_out is None else kde_nll(run.data, held_out),
+        baseline=None
+        if not line or run.data is None or held_out is None
+        else kde_nll(run.data, held_out),
+        untrained={} if line else run.baselines(kinds[-1]),
     )
 
 
@@ -168,6 +189,7 @@ def settings(results: TrainResults) -> dict[str, Any]:
     words = {
         "law": results.law,
         "n": n,
+        **({"d": run.dimension} if run.dimension > 1 else {}),
         "m": features.width,
         "seed": problem.seed,
         "sde": repr(run.sde),
