@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..densities.in_units import in_units
@@ -95,16 +96,16 @@ class TrainedDensities(TrainedLosses):
         tau: ArrayLike | None = None,
         *,
         t: float | None = None,
-        method: Method = "score-integral",
+        method: Method | None = None,
         domain: Domain | float | None = None,
     ) -> FloatArray:
-        """Return p̂_{t,θ(τ)}(x) in 1/[x], shape τ.shape + x.shape.
+        """Return p̂_{t,θ(τ)}(x) in 1/[x]ᵈ, shape τ.shape + x.shape; of vectors as `log_density`.
 
         Args:
             x: points of any shape, in the data's units.
             tau: training times.
             t: as in `kl`.
-            method: as in `kl`.
+            method: as in `nll`.
             domain: as in `learned_density`.
 
         >>> import rfdiff
@@ -112,6 +113,9 @@ class TrainedDensities(TrainedLosses):
         >>> bool(run.density(3.0) > 4 * run.density(0.0))
         True
         """
+        if self.dimension > 1:
+            return np.exp(self.log_density(x, tau, t=t, method=method))
+        method = "score-integral" if method is None else method
         learned = self.learned_density(tau, t=t, method=method, domain=domain)
         return learned.density(finite_array("x", x))
 

@@ -52,7 +52,7 @@ class Argument:
             leaves it to what is made of it.
         choices: the names it may be.
         of: whom it belongs to; None for an argument of `train_exact` itself.
-        unless: the flag that makes it meaningless.
+        unless: the argument that makes it meaningless where it is set.
         group: of the command line's options: "law", "model", or None for no option.
         metavar: what stands for the value in help.
         axis: its form as an axis of sweeps; None if it is none.

@@ -164,10 +164,12 @@ _TABLE = (
         "weighting", "name or object", "weighting of the loss", "variance", "inverse-norm",
         "likelihood",
     ),
-    Argument("t_min", "number", "smallest time of the loss", 1e-3, check=positive),
+    Argument(
+        "t_min", "number", "smallest time of the loss", 1e-3, check=positive, unless="times"
+    ),
     Argument(
         "n_times", "integer", "nodes of the time rule (16 for vectors)", usual=128, check=count,
-        axis=AxisForm(check=_at_least(2)),
+        unless="times", axis=AxisForm(check=_at_least(2)),
     ),
     Argument(
         "times", "times", "train at these diffusion times only, not on a rule from t_min to T",

@@ -109,10 +109,10 @@ def test_files(capsys, tmp_path, case):
     assert message in refused(capsys, tmp_path, ["train", "--data", str(path), *options])
 
 
-def test_data_of_two_dimensions_in_the_shell(capsys, tmp_path):
-    np.save(tmp_path / "plane.npy", np.zeros((4, 2)))
-    line = refused(capsys, tmp_path, ["train", "--data", str(tmp_path / "plane.npy")])
-    assert "data must be one-dimensional" in line
+def test_more_principal_coordinates_than_dimensions_in_the_shell(capsys, tmp_path):
+    np.save(tmp_path / "plane.npy", np.eye(4)[:, :2])
+    options = ["train", "--data", str(tmp_path / "plane.npy"), "--pca", "3"]
+    assert "pca must be from 1 to 2 for 4 points" in refused(capsys, tmp_path, options)
     (tmp_path / "equal.txt").write_text("2\n2\n")
     line = refused(capsys, tmp_path, ["train", "--data", str(tmp_path / "equal.txt")])
     assert "data must not all be equal" in line

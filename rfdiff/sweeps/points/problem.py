@@ -12,7 +12,9 @@ from .identity import Point
 _RELATED = tuple(
     name
     for name in AXES
-    if name in ("target", "sde", "t_min") or belongs_to(name, "target") or belongs_to(name, "sde")
+    if name in ("target", "sde", "t_min", "times", "scaling", "skip")
+    or belongs_to(name, "target")
+    or belongs_to(name, "sde")
 )
 
 
