@@ -12,6 +12,8 @@ from ..model.affine_skip import AffineSkip
 from ..support.estimate import Estimate
 from ..support.random import stream
 from ..support.validation import count
+from .hermite_series.cross import skip_constant
+from .hermite_series.rows import Times
 from .objective import DenoisingObjective
 
 # Standard errors that an error covers.
@@ -21,8 +23,7 @@ _DEVIATIONS = 3.0
 def affine_loss(law: GaussianMixture, objective: DenoisingObjective, skip: AffineSkip) -> float:
     """Return E_t λ E‖M_t(x − r μ) + z/σ_t‖² under a law: exact.
 
-    With the law's covariance S and mean m it is E_t λ [d/σ² + 2 tr M + tr M(r²S + σ²)M + r²‖M(m −
-    μ)‖²].
+    It is the constant of the loss of features beside that skip.
 
     Args:
         law: of x(0), in d dimensions.
@@ -36,16 +37,9 @@ def affine_loss(law: GaussianMixture, objective: DenoisingObjective, skip: Affin
     >>> bool(abs(affine_loss(law, objective, skip) - 2 / VPSDE().std(0.5) ** 2 + 2) < 1e-9)
     True
     """
-    sde, t = objective.sde, objective.rule.nodes
-    d = law.dimension
-    centred = (law.means - skip.mean) @ skip.axes
-    # Second moments about the skip's mean, along its axes: no cross terms are needed.
-    second = law.weights @ (law.stds[:, None] ** 2 + centred**2)
-    r_squared, variance = (np.square(part(t))[:, None] for part in (sde.scale, sde.std))
-    rates = skip.rates(t)
-    square = (rates**2 * (r_squared * second + variance)).sum(axis=1)
-    losses = d / variance[:, 0] - 2.0 * rates.sum(axis=1) + square
-    return float(objective.node_weights(d) @ losses)
+    d, rule = law.dimension, objective.rule
+    times = Times(objective.sde, rule.nodes, objective.node_weights(d))
+    return objective.constant(d) + skip_constant(law, times, skip)
 
 
 def mixture_loss(

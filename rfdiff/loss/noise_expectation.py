@@ -60,7 +60,7 @@ def denoising_quadratic(
     """
     require_dimension(features, law.dimension, skip)
     accuracy = between("accuracy", accuracy, 1e-12, 1e-2)
-    mixture = law if isinstance(law, GaussianMixture) else law.atoms
+    mixture = law.atoms
     if features.dimension > 1:
         return _of_series(mixture, objective, features, skip, accuracy)
     loss = _on_the_line(mixture, objective, features)

@@ -10,7 +10,7 @@ from ..loss.quadratic import QuadraticLoss
 from ..model.affine_skip import AffineSkip
 from ..support.errors import ArgumentError
 from ..support.estimate import Estimate
-from ..support.validation import one_of
+from ..support.validation import FloatArray, one_of
 from .state import Loss, TrainedState
 
 
@@ -42,6 +42,24 @@ class TrainedLosses(TrainedState):
             quadratic = self.quadratic
         else:
             quadratic = self._population if kind == "population" else self._test
+        return self._loss(quadratic, tau)
+
+    def loss_under(self, law: Target, tau: ArrayLike | None = None) -> Estimate:
+        """Return the denoising loss under a law, as `loss` does under target and data.
+
+        Args:
+            law: a mixture or another law, in the data's units.
+            tau: training times.
+
+        >>> import rfdiff
+        >>> run = rfdiff.train_exact(tau=1e5, n=50, m=32)
+        >>> bool(run.loss_under(run.target).value == run.loss("population").value)
+        True
+        """
+        law = self.problem.units.law_to_training(law)
+        return self._loss(self.problem.quadratic(law), self._times(tau))
+
+    def _loss(self, quadratic: QuadraticLoss, tau: FloatArray) -> Estimate:
         error = self._theta_error(tau).of_loss(quadratic).reshape(tau.shape)
         return Estimate(self.flow.loss(tau, quadratic), error, "rounding and quadrature")
 

@@ -123,55 +123,6 @@ class TrainedState:
         """Return θ(τ) = A/√m, shape τ.shape + (d, m), in units of training."""
         return self.flow.theta(self._times(tau))
 
-<<<<<<< HEAD
-    def loss(self, kind: Loss = "train", tau: ArrayLike | None = None) -> Estimate:
-        """Return a denoising loss along training, shape τ.shape, in units of training.
-
-        It is exact for its time rule; the error is that of rounding, and of the quadrature in x
-        of smooth activations.
-
-        Args:
-            kind: "train", the loss trained on; "population", under the target; "test", under
-                the held-out data.
-            tau: training times.
-
-        Raises:
-            ArgumentError: the law of the data is unknown ("population"), or no data are held
-                out ("test").
-
-        >>> import rfdiff
-        >>> run = rfdiff.train_exact(tau=1e5, n=50, m=32)
-        >>> bool(run.loss("train").value < run.loss("population").value)
-        True
-        """
-        tau = self._times(tau)
-        if one_of("kind", kind, ("train", "population", "test")) == "train":
-            quadratic = self.quadratic
-        else:
-            quadratic = self._population if kind == "population" else self._test
-        return self._loss(quadratic, tau)
-
-    def loss_under(self, law: Target, tau: ArrayLike | None = None) -> Estimate:
-        """Return the denoising loss under a law, as `loss` does under target and data.
-
-        Args:
-            law: a mixture or another law, in the data's units.
-            tau: training times.
-
-        >>> import rfdiff
-        >>> run = rfdiff.train_exact(tau=1e5, n=50, m=32)
-        >>> bool(run.loss_under(run.target).value == run.loss("population").value)
-        True
-        """
-        law = self.problem.units.law_to_training(law)
-        return self._loss(self.problem.quadratic(law), self._times(tau))
-
-    def _loss(self, quadratic: QuadraticLoss, tau: FloatArray) -> Estimate:
-        error = self._theta_error(tau).of_loss(quadratic).reshape(tau.shape)
-        return Estimate(self.flow.loss(tau, quadratic), error, "rounding and quadrature")
-
-=======
->>>>>>> 51e956d (Vectors at the border: units with principal axes, chosen times, scaling, a skip; baselines, likelihood and bound of vectors)
     def learned_score(self, tau: ArrayLike | None = None) -> Score:
         """Return the score at training times: of points in the data's units, in 1/[x]."""
         return score_in_units(self._training_score(tau), self.problem.units)
