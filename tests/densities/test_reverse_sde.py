@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.stats import norm
 
 import rfdiff
 from reference.paper import SDE, T_EVAL, marginal
@@ -264,6 +265,14 @@ class TestEscape:
         growth = 2.0 * slope * (first - last)
         variance = first * np.exp(growth) + np.expm1(growth) / (2.0 * slope)
         std, law = np.sqrt(variance), GaussianMixture([1.0], [0.0], 1.0)
+        crossing = np.sqrt(2.0 * np.log(std) / (1.0 - 1.0 / variance))
+        near = {
+            "kl": 0.5 * (1.0 / variance - 1.0 + np.log(variance)),
+            "total-variation": 2.0 * (norm.cdf(crossing) - norm.cdf(crossing / std)),
+        }
+        for kind, true in near.items():
+            found = DIVERGENCES[kind](law, learned)
+            assert abs(found.value - true) < found.error < true
         exact = {
             "wasserstein-1": (std - 1.0) * np.sqrt(2.0 / np.pi),
             "wasserstein-2": std - 1.0,
@@ -443,7 +452,7 @@ class TestBadInput:
 
     def test_a_missed_tolerance_warns_and_still_answers(self):
         """A score that pushes everything outwards: mass leaves every grid, and that is said."""
-        with pytest.warns(AccuracyWarning, match="leaves the widest grid; loosen tolerance"):
+        with pytest.warns(AccuracyWarning, match="leaves the widest grid; take a smaller tau"):
             learned = ReverseSDEDensity(linear_score(2.0), SDE, T_EVAL)
         assert float(learned.error) > 0.1
 

@@ -88,7 +88,7 @@ def test_mass_that_leaves_every_grid_is_in_the_errors(uncontainable, kind):
     """Grids twice as wide said 168 where this said W₂ = 3.6 ± 3.3, and 6e5 for 240 ± 690."""
     law, learned, wider = uncontainable
     title = DIVERGENCES[kind].title
-    with pytest.warns(AccuracyWarning, match=f"{title}.* leaves the widest grid: take a smaller"):
+    with pytest.warns(AccuracyWarning, match=f"{title}.* leaves the widest grid; take a smaller"):
         found = DIVERGENCES[kind](law, learned)
     with pytest.warns(AccuracyWarning):
         other = DIVERGENCES[kind](law, wider)

@@ -25,6 +25,7 @@ from .refinement import (
     EDGE_MASS,
     ReverseProblem,
     Solved,
+    leaves_the_grid,
     rough_mass,
     solve_refined,
     widened_grid,
@@ -95,7 +96,7 @@ class ReverseSDEDensity(TransportedDensity):
         """What to change where the error of a divergence leaves little of it."""
         edge = max(solved.edge for solved in self._solved)
         if edge > EDGE_MASS:
-            return f"a mass of {edge:.1e} leaves the widest grid: take a smaller tau or more data"
+            return leaves_the_grid(edge)
         return "lower the tolerance, or evaluate at a larger t or a smaller tau"
 
     def beside(self, law: Any) -> PanelComparison:

@@ -3,7 +3,8 @@
 Every solve is conservative and positive (implicit Euler, exponentially fitted fluxes). The log
 density is extrapolated, which keeps it positive: to fourth order in the step from four step sizes,
 and to fourth order in the cell from two of three cell sizes. The error estimate is the difference
-of the two third-order results in the step, and of the two fourth-order ones in the cell.
+of the two third-order results in the step, and of the two fourth-order ones in the cell; and twice
+the last change with the step where that is above 1 and hardly less than the one before.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from .potential_increments import PotentialIncrements
 LEVELS = 4
 # Masses below this do not count: their logarithm is cut there.
 _FLOOR = 1e-300
+# A first-order error halves with the step.
+_HARDLY_LESS = 0.75
 # Bytes of potential increments held at once: many steps in one call of the kernel need few barriers
 # for its threads.
 _INCREMENT_BYTES = 1 << 25
@@ -138,11 +141,17 @@ def _extrapolate(mass: FloatArray, escaped: Escape, grid: MovingGrid) -> Solutio
     return Solution(
         lengths,
         extrapolated,
-        np.abs(higher - lower),
+        np.maximum(np.abs(higher - lower), _not_converging(logs)),
         space_error,
         np.abs(mass_before - 1.0),
         escaped,
     )
+
+
+def _not_converging(logs: FloatArray) -> FloatArray:
+    """Return twice the last change of the logs (n, levels, nodes) where no order is to be seen."""
+    before, last = np.abs(np.diff(logs[:, -3:], axis=1)).swapaxes(0, 1)
+    return np.where((last > 1.0) & (last > _HARDLY_LESS * before), 2.0 * last, 0.0)
 
 
 def _correction(fine: FloatArray, coarse: FloatArray) -> FloatArray:

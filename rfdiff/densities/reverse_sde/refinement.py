@@ -152,7 +152,8 @@ def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -
             solution = solve(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
             in_time, in_space = solution.mean_errors()
             for i, k in enumerate(batch):
-                mean_error = float(in_time[i] + in_space[i] + solution.escaped.largest[i])
+                lost = np.log1p(solution.defect[i]) + solution.escaped.largest[i]
+                mean_error = float(in_time[i] + in_space[i] + lost)
                 solved[k] = _solved(solution, i, mean_error, cells, steps)
                 escaping = solution.escaped.largest[i] > tolerance
                 if in_time[i] + in_space[i] > tolerance and not escaping:
@@ -187,7 +188,7 @@ def _batches(
 def _solved(solution: Solution, i: int, mean_error: float, cells: int, steps: int) -> Solved:
     return Solved(
         solution.log_density[i],
-        solution.time_error[i] + solution.space_error[i],
+        solution.time_error[i] + solution.space_error[i] + np.log1p(solution.defect[i]),
         mean_error,
         float(solution.defect[i]),
         float(solution.escaped.largest[i]),
@@ -197,17 +198,22 @@ def _solved(solution: Solution, i: int, mean_error: float, cells: int, steps: in
     )
 
 
+def leaves_the_grid(edge: float) -> str:
+    """Return what to say, and to do, where a mass is beyond every grid."""
+    return f"a mass of {edge:.1e} leaves the widest grid; take a smaller tau or more data"
+
+
 def _warn(found: list[Solved], tolerance: float) -> None:
     worst = max(found, key=lambda solved: solved.mean_error)
     if worst.mean_error > tolerance:
         reason = (
-            f"a mass of {worst.edge:.1e} leaves the widest grid"
+            leaves_the_grid(worst.edge)
             if worst.edge > tolerance
-            else f"after {worst.cells} cells and {worst.steps} steps"
+            else f"after {worst.cells} cells and {worst.steps} steps; "
+            f"loosen tolerance = {tolerance:g}, or evaluate at a larger t"
         )
         warnings.warn(
-            f"the log density of the reverse SDE is known to {worst.mean_error:.1e} only, "
-            f"{reason}; loosen tolerance = {tolerance:g}, or evaluate at a larger t",
+            f"the log density of the reverse SDE is known to {worst.mean_error:.1e} only, {reason}",
             AccuracyWarning,
             stacklevel=2,
         )
