@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The paper's figures: pictures, the numbers behind them and tables of predicted beside measured;
+# The paper's figures: pictures, the numbers behind them and tables of computed beside measured;
 # then one run's bound, terms, spectrum and SGD paths. Quick by default, in two to four minutes;
 # QUICK=0 for figures to keep, in up to ten.
 # Override by environment: QUICK SEEDS OUT, e.g. SEEDS=10 OUT=results/ten bash scripts/figures.sh

@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
         help="make one of the paper's figures",
         description=(
             "Compute and draw one of the paper's figures: NAME.png, NAME.csv with every number in "
-            "it, and on stdout the claims in numbers with predicted beside measured exponents. "
+            "it, and on stdout the claims in numbers with computed beside measured slopes. "
             + " ".join(f"{name}: {text}." for name, text in FIGURES.items())
         ),
     )

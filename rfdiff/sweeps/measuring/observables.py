@@ -99,6 +99,8 @@ def _stopping(curve: str, suffix: str) -> Measure:
         best = early_stopping(lambda tau: taken.curve_at(curve, tau), taken.tau, curve)
         return {}, {
             f"tau_es{suffix}": best.tau,
+            f"tau_es{suffix}_low": best.low,
+            f"tau_es{suffix}_high": best.high,
             f"tau_es{suffix}_at": best.at,
             f"{curve}_best": float(best.value),
             f"{curve}_best_error": float(best.value.error),

@@ -31,11 +31,14 @@ class Trend:
         x: abscissae, shape (k,), sorted; numbers, or names in their own order.
         y: shape (seeds, k), NaN where a seed has no such point.
         label: what tells this line from the others, or "".
+        within: ends (low, high) of the intervals in which y lies, each of its shape; None if y is
+            known as it is.
     """
 
     x: NDArray[Any]
     y: FloatArray
     label: str = ""
+    within: tuple[FloatArray, FloatArray] | None = None
 
     @property
     def numeric(self) -> bool:
@@ -48,11 +51,13 @@ class Trend:
 
     def fit(self) -> PowerLaw | None:
         """Return the power law through the seeds that have every point, if one can be fitted."""
-        complete = self.y[~np.isnan(self.y).any(axis=1)]
+        whole = ~np.isnan(self.y).any(axis=1)
+        complete = self.y[whole]
         usable = self.numeric and len(self.x) >= 3 and len(complete) > 0
         if not usable or self.x.min() <= 0 or not (np.isfinite(complete) & (complete > 0)).all():
             return None
-        return fit_power_law(self.x.astype(np.float64), complete)
+        within = None if self.within is None else (self.within[0][whole], self.within[1][whole])
+        return fit_power_law(self.x.astype(np.float64), complete, within=within)
 
 
 def trends(table: Table, x: str, y: str, group: str | None = None) -> list[Trend]:
@@ -77,7 +82,8 @@ def trends(table: Table, x: str, y: str, group: str | None = None) -> list[Trend
         raise ArgumentError(f"{x} does not apply to any point")
     _refuse_mixtures(table, {x, group, "seed"})
     values = values.astype(np.float64)
-    return [_trend(table, rows, x, values, label) for label, rows in _split(table, group)]
+    of_points = values, *_ends(table, y, values)
+    return [_trend(table, rows, x, of_points, label) for label, rows in _split(table, group)]
 
 
 def curve_trends(table: Table, y: str, group: str | None = None) -> list[Trend]:
@@ -194,14 +200,33 @@ def _split(table: Table, group: str | None) -> list[tuple[str, list[int]]]:
     ]
 
 
-def _trend(table: Table, rows: list[int], x: str, values: FloatArray, label: str) -> Trend:
+def _ends(table: Table, y: str, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the intervals in which the values of all points lie.
+
+    Those that early stopping leaves, as far as the sweep's range of τ goes; the values themselves
+    where none are recorded.
+    """
+    inside = table.tau[(table.tau > 0.0) & np.isfinite(table.tau)]
+    low, high = (
+        table.column(name) if name in table.scalars else values
+        for name in (f"{y}_low", f"{y}_high")
+    )
+    low = np.where(np.isnan(low), values, np.maximum(low, inside.min(initial=np.inf)))
+    high = np.where(np.isnan(high), values, np.minimum(high, inside.max(initial=0.0)))
+    return np.minimum(low, values), np.maximum(high, values)
+
+
+def _trend(
+    table: Table, rows: list[int], x: str, of_points: tuple[FloatArray, ...], label: str
+) -> Trend:
+    """Return one trend from a value of each point, and the ends of the interval it lies in."""
     abscissae = _values([table.points[i] for i in rows], x)
     seeds = _values([table.points[i] for i in rows], "seed")
-    y = np.full((len(seeds), len(abscissae)), np.nan)
+    y, low, high = np.full((3, len(seeds), len(abscissae)), np.nan)
     for i in rows:
-        point = table.points[i]
-        y[seeds.index(point["seed"]), abscissae.index(point[x])] = values[i]
-    return Trend(np.array(abscissae), y, label)
+        at = seeds.index(table.points[i]["seed"]), abscissae.index(table.points[i][x])
+        y[at], low[at], high[at] = (values[i] for values in of_points)
+    return Trend(np.array(abscissae), y, label, (low, high))
 
 
 def _values(points: Sequence[Point], name: str) -> list[Any]:

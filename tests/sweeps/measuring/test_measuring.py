@@ -42,6 +42,9 @@ def test_a_point_is_what_train_exact_gives():
     assert result.scalars["kl_best"] == pytest.approx(float(best.value), rel=1e-9)
     assert result.scalars["kl_end"] == result.curves["kl"][-1]
     assert result.scalars["tau_es_at"] == best.at
+    ends = [result.scalars[f"tau_es_{end}"] for end in ("low", "high")]
+    assert ends == pytest.approx([best.low, best.high], rel=1e-2)
+    assert ends[0] <= result.scalars["tau_es"] <= ends[1]
     assert result.scalars["gram_trace"] == pytest.approx(np.trace(run.quadratic.gram), rel=1e-9)
     assert 1 <= result.scalars["gram_participation"] <= result.scalars["gram_rank"] <= 32
     assert set(result.timings) == {"train", *recipe.observables}

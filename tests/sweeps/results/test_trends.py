@@ -9,6 +9,7 @@ from rfdiff.plotting.style import new_figure
 from rfdiff.plotting.sweeps import finish, plot_family, plot_heat, plot_trend
 from rfdiff.support.errors import ArgumentError
 from rfdiff.sweeps.results.trends import (
+    Trend,
     at_the_ends,
     curve_trends,
     heat,
@@ -57,6 +58,28 @@ def test_fits_find_a_known_law():
     assert line[-1] / line[0] == pytest.approx((at[-1] / at[0]) ** 0.2)
     assert np.log(line).mean() == pytest.approx(np.log(trend.quantiles([0.5])[0]).mean())
     assert at_the_ends(law, "tau_es") == 1 and at_the_ends(law, "kl_best") == 0
+
+
+def test_fits_know_where_flat_minima_leave_the_times_open():
+    """Interval ends are cut at the range of τ, and are the time itself where none is recorded."""
+
+    def scalars(point):
+        time = 10.0 * point["n"] ** 0.5 * np.exp(0.01 * (-1) ** point["seed"])
+        last = point["n"] == 1000
+        ends = {"tau_es_low": 0.0, "tau_es_high": np.inf} if last else {}
+        return {"tau_es": time, **ends, "kl_best": 1.0 / time}
+
+    law = made({"n": "10,100,1000", "seeds": 6}, scalars)
+    (trend,) = trends(law, "n", "tau_es")
+    low, high = trend.within
+    np.testing.assert_array_equal([low[:, :2], high[:, :2]], [trend.y[:, :2]] * 2)
+    assert (low[:, 2] == law.tau[0]).all() and (high[:, 2] == law.tau[-1]).all()
+    sharp, flat = Trend(trend.x, trend.y).fit().interval, trend.fit().interval
+    # Over two decades the slope moves by half of what the last time does in log₁₀, per decade.
+    moved = np.log10([law.tau[0], law.tau[-1]]) - np.log10(trend.y[:, 2]).mean()
+    assert flat == pytest.approx(np.add(sharp, moved / 2.0))
+    (least,) = trends(law, "n", "kl_best")
+    np.testing.assert_array_equal(least.within, [least.y] * 2)
 
 
 def test_no_law_through_names_few_points_or_zeros():
