@@ -11,7 +11,7 @@ FIGURES = {
     "early-stopping": "KL along training for several n, beside SGD in the paper's protocol",
     "modes-shift": "densities early, best and late for near and far modes; best KL against mu",
     "densities": "KL of the three learned densities; paths of both samplers over their evolution",
-    "bounds": "the bound beside the KL it bounds; predicted and measured exponents",
+    "bounds": "the bound beside the KL it bounds; computed and measured slopes",
 }
 DEFAULT_FOLDER = "results/figures"
 

@@ -1,8 +1,8 @@
 """The theory's laws in numbers, one line each: what is claimed, what is measured, whether it holds.
 
 Width, sample and SGD against their limits; the terms of [15] against their sum; Lemmas 6 and 8; the
-fits of power laws on synthetic data. The exit status says whether every line holds. The same laws
-are tests with fewer draws.
+fits of power laws on synthetic data, their coverage and their power. The exit status says whether
+every line holds. The same laws are tests with fewer draws.
 
     python scripts/checks/check_theory.py    # two or three minutes
 """
@@ -19,6 +19,7 @@ from rfdiff.support.validation import FloatArray
 from rfdiff.theory.convergence import sample_errors, sgd_distances, width_errors
 from rfdiff.theory.lemmas import feature_sampling_errors
 from rfdiff.theory.power_laws.exponents import PowerLaw, fit_power_law
+from rfdiff.theory.power_laws.straightness import SIGNIFICANCE
 from rfdiff.training.infinite_width_features import infinite_width_by_features
 from rfdiff.training.infinite_width_kernel import infinite_width_by_kernel
 from rfdiff.training.optimisers import SGD
@@ -144,6 +145,25 @@ def fits() -> Iterator[Line]:
     )
     claim = f"{sets} sets of noise, 10 seeds: at most 5 % pass for a power law"
     yield Line(claim, f"{passed / sets:.1%}", passed / sets < 0.06)
+    yield from changing_slopes(rng, sets)
+
+
+def changing_slopes(rng: np.random.Generator, sets: int) -> Iterator[Line]:
+    """Check that curves whose slope changes from -0.15 to -0.65 are refused, as often as stated."""
+    x, seeds = 2.0 ** np.arange(4, 11), 10
+    u = np.log(x) - np.log(x).mean()
+    curve = np.exp(-0.4 * u - 0.25 / np.ptp(u) * u**2)
+    for noise in (0.05, 0.1, 0.2, 0.4):
+        found = [
+            fit_power_law(
+                x, curve * np.exp(noise * rng.standard_normal((seeds, len(x)))), n_bootstrap=100
+            )
+            for _ in range(sets)
+        ]
+        refused = float(np.mean([fit.p_straight <= SIGNIFICANCE for fit in found]))
+        power = float(np.mean([fit.power for fit in found]))
+        claim = f"slopes from -0.15 to -0.65, {seeds} seeds, scatter {noise}: refused as stated"
+        yield Line(claim, f"{refused:.1%}, power {power:.1%}", abs(refused - power) < 0.05)
 
 
 def main() -> int:
