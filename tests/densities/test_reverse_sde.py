@@ -285,6 +285,15 @@ class TestEscape:
             assert 0.4 * true < gap < found.error
             assert np.log(found.error) < 1.2 * np.log(true) + 4.0
 
+    @pytest.mark.parametrize("kind", ["kl", "total-variation"])
+    def test_errors_that_leave_nothing_warn(self, kind):
+        with pytest.warns(AccuracyWarning, match="mass of 5.0e-01 leaves the widest grid"):
+            learned = ReverseSDEDensity(linear_score(2.0), SDE, T_EVAL)
+        knob = rf"the {DIVERGENCES[kind].title} of the reverse-sde .*; take a smaller tau or more"
+        with pytest.warns(AccuracyWarning, match=knob):
+            found = DIVERGENCES[kind](GaussianMixture([1.0], [0.0], 1.0), learned)
+        assert 0.1 * found.value < found.error
+
     def test_little_escapes_where_the_grid_holds_the_law(self, trained):
         learned = ReverseSDEDensity(trained.learned_score(), SDE, T_EVAL)
         assert (learned.escaped.mass < 1e-8).all() and (learned.escaped.square < 1e-6).all()
