@@ -20,7 +20,7 @@ from ..support.estimate import Estimate
 from ..support.registry import Registry
 from ..theory.bounds import Bound, bound_objective, kl_bound
 from ..theory.decomposition import Decomposition, InfiniteWidthLoss, decompose
-from ..theory.vector_bound import vector_bound
+from ..theory.vectors.bound import vector_bound
 from ..training.early_stopping import EarlyStopping, early_stopping
 from .densities import Against, On
 from .persistence import save_run

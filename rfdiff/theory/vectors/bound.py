@@ -7,15 +7,15 @@ the standard error. All training times see the same points.
 
 import numpy as np
 
-from ..diffusion.mixtures import GaussianMixture
-from ..diffusion.sde import ForwardSDE
-from ..diffusion.targets import Target
-from ..model.score import ExactScore, RandomFeatureScore
-from ..support.errors import ArgumentError
-from ..support.estimate import Estimate
-from ..support.random import stream
-from ..support.validation import FloatArray, count
-from .bounds import Bound
+from ...diffusion.mixtures import GaussianMixture
+from ...diffusion.sde import ForwardSDE
+from ...diffusion.targets import Target
+from ...model.score import ExactScore, RandomFeatureScore
+from ...support.errors import ArgumentError
+from ...support.estimate import Estimate
+from ...support.random import stream
+from ...support.validation import FloatArray, count
+from ..bounds import Bound
 
 # Independent batches, strata of time in each, and standard errors that an error covers.
 _BATCHES, _STRATA, _DEVIATIONS = 16, 32, 3.0
