@@ -130,16 +130,15 @@ class _Samples:
     @property
     def fresh(self) -> FloatArray:
         """Held-out points, or as many fresh ones as samples, and as training points, (K, d)."""
-        problem = self.run.problem
-        if problem.held_out is not None:
-            return problem.units.to_training(problem.held_out)
-        if problem.target is None:
+        problem, points = self.run.problem, self.run.problem.held_out
+        if points is None and problem.target is not None:
+            n = max(self.n, len(self.training))
+            points = problem.target.sample(n, stream(problem.seed, "data", 1))
+        if points is None:
             raise ArgumentError(
                 "memorisation needs fresh points: pass held_out > 0 with data, or a target"
             )
-        return problem.target.sample(
-            max(self.n, len(self.training)), stream(problem.seed, "data", 1)
-        )
+        return problem.units.to_training(points)
 
     def at(self, tau: FloatArray) -> FloatArray:
         """Return samples at training times (k,), (k, n, d)."""
