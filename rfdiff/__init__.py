@@ -17,6 +17,7 @@ _NAMES = {
     "numerics.bootstrap": ("BootstrapEstimate",),
     "support.interval_estimate": ("IntervalEstimate",),
     "data.files": ("load_data",),
+    "data.images": ("load_images",),
     "divergences.component_mass": ("component_masses",),
     "divergences.fisher": ("fisher_divergence",),
     "divergences.jensen_shannon": ("jensen_shannon_divergence",),

@@ -5,6 +5,7 @@ from . import sweeps as sweeps
 from . import theory as theory
 from ._version import __version__ as __version__
 from .data.files import load_data as load_data
+from .data.images import load_images as load_images
 from .data.kde_baseline import kde_nll as kde_nll
 from .diffusion.mixtures import GaussianMixture as GaussianMixture
 from .diffusion.mixtures import bimodal as bimodal
