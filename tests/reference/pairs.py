@@ -1,34 +1,28 @@
 """E λ h_i h_j in d dimensions by integrals over two normals, component by component."""
 
-from itertools import pairwise
-
 import numpy as np
-from scipy.integrate import quad
 from scipy.special import ndtr
+
+from reference.quadrature import fine_integral
 
 
 def relu_mean(a, s, b, r, rho):
-    """E[(a + sX)₊ (b + rY)₊], corr(X, Y) = ρ: over X by quadrature, over Y given X closed."""
+    """E[(a + sX)₊ (b + rY)₊], corr(X, Y) = ρ: over X by a fine rule, over Y given X closed."""
     width = r * np.sqrt((1.0 - rho) * (1.0 + rho))
 
     def integrand(x):
         mean = b + r * rho * x
-        inner = max(mean, 0.0)
+        inner = np.maximum(mean, 0.0)
         if width > 0.0:
             z = mean / width
             inner = mean * ndtr(z) + width * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-        return max(a + s * x, 0.0) * inner * np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+        return np.maximum(a + s * x, 0.0) * inner * np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
 
     corners = [-a / s] if s > 0.0 else []
     if r * rho != 0.0:
         layer, reach = -b / (r * rho), width / abs(r * rho)
-        corners += [layer + k * reach for k in (-8.0, -2.0, 0.0, 2.0, 8.0)]
-    edges = sorted({c for c in corners if abs(c) < 12.0} | {-12.0, -3.0, 0.0, 3.0, 12.0})
-    scale = (1.0 + abs(a) + s) * (1.0 + abs(b) + r)
-    return sum(
-        quad(integrand, low, high, epsabs=1e-14 * scale, epsrel=1e-11)[0]
-        for low, high in pairwise(edges)
-    )
+        corners += [layer + k * reach for k in (-8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)]
+    return fine_integral(integrand, -12.0, 12.0, corners)
 
 
 def smooth_mean(act, a, s, b, r, rho, pole=0.5 * np.pi):

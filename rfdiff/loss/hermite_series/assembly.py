@@ -29,6 +29,12 @@ MAX_ORDER = 400
 BLOCK = 1 << 21
 # Rows of a block at the least.
 _FEWEST = 64
+# Rows summed in single precision, and what that errs by at most relative to √(A_i A_j), A the
+# diagonal of the product: every entry is rounded, and so is every partial sum.
+_SUMMED = 512
+_SINGLE = (_SUMMED + 4) * 2.0**-24
+# An order is in single precision where this errs by at most so much of its block's tolerance.
+_OF_SHARE = 0.125
 # Rows transposed at once, within a cache.
 _COPIED = 64
 
@@ -169,16 +175,22 @@ class _GramSum:
         for order, (matrix, factor, error) in enumerate(found.terms):
             if order < 2:
                 cross.add(rows, order, matrix, error, self._tiles)
-            self._multiply(matrix)
+            rest = max(float(left.max()), 0.0)
+            # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
+            size = 1.0 if order < 2 else power
+            single = order > 0 and _SINGLE * size * rest <= _OF_SHARE * share
+            self._multiply(matrix, float(np.sqrt(rest / factor)) if single else 0.0)
             last = factor * np.diagonal(self._product)
-            left -= last
-            self._error += 2.0 * reach * error * power
+            largest = max(float(last.max()), np.finfo(float).tiny)
+            rounding = _SINGLE * largest if single else 0.0
+            left -= last - rounding
+            self._error += size * (2.0 * reach * error + rounding)
             power *= plan.largest
-            bound = power * max(float(left.max()), 0.0)
+            rest = max(float(left.max()), 0.0)
+            bound = power * rest
             # What is not finite ends at once.
             done = (not bound > share or order == MAX_ORDER) and order > 0
-            ratio = plan.largest * max(float(left.max()), 0.0) / max(float(last.max()), 1e-300)
-            self._accumulate(factor, ratio if done else 0.0)
+            self._accumulate(factor, plan.largest * rest / largest if done else 0.0)
             if order < 2:
                 self._base += self._product[near.first, near.second]
             if done:
@@ -196,11 +208,27 @@ class _GramSum:
         self._tiles.each_strip(strip)
         return out
 
-    def _multiply(self, matrix: FloatArray) -> None:
-        def tile(rows: slice, columns: slice) -> None:
+    def _multiply(self, matrix: FloatArray, size: float) -> None:
+        """Set the product HᵀH, in single precision if entries of H are up to a given size > 0."""
+        halved = np.empty(matrix.shape if size else 0, dtype=np.float32)
+
+        def convert(columns: slice) -> None:
+            np.multiply(matrix[:, columns], 1.0 / size, out=halved[:, columns], casting="same_kind")
+
+        def single(rows: slice, columns: slice) -> None:
+            out = self._product[rows, columns]
+            out[:] = 0.0
+            for i in range(0, len(matrix), _SUMMED):
+                part = halved[i : i + _SUMMED]
+                out += part[:, rows].T @ part[:, columns]
+            out *= size * size
+
+        def double(rows: slice, columns: slice) -> None:
             self._product[rows, columns] = matrix[:, rows].T @ matrix[:, columns]
 
-        self._tiles.each(tile)
+        if size:
+            self._tiles.each_strip(convert)
+        self._tiles.each(single if size else double)
 
     def _accumulate(self, factor: float, ratio: float) -> None:
         """Add ρ^p factor × product to G, `ratio` of it to the gap, and go on to ρ^{p+1}."""

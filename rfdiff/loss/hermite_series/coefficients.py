@@ -56,11 +56,17 @@ class FeatureCoefficients:
         """Whether a kernel has the coefficients: ReLU."""
         return self.features.act.is_piecewise_linear
 
-    def at(self, rows: Rows, expected: int) -> Coefficients:
-        """Return the coefficients of a block; about `expected` orders will be asked for."""
+    def at(self, rows: Rows, expected: int, kernel: bool = True) -> Coefficients:
+        """Return the coefficients of a block.
+
+        Args:
+            rows: the block.
+            expected: about how many orders will be asked for.
+            kernel: whether the kernel may give them, which a few rows are too few for.
+        """
         projected = self.law.means[rows.components] @ self.features.W.T
         norms = np.linalg.norm(self.features.W, axis=1)
-        if self.closed:
+        if self.closed and kernel:
             return self._of_relu(rows, projected, norms)
         biases = self.features.biases(self.times.t)[rows.time]
         a = rows.scale[:, None] * np.tile(projected, (len(rows) // len(projected), 1)) + biases

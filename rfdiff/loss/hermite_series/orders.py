@@ -17,9 +17,10 @@ from .rows import rows_of
 # Components and times that are looked at, and orders.
 _COMPONENTS, _TIMES, _ORDERS = 16, 24, 32
 # One node of a pair's integral costs what so many orders of the pair cost (measured).
-_NODE_COST = 12.0
-# A few rows know the largest diagonal entry to a factor of this, mostly.
-_UNCERTAIN = 1.5
+_NODE_COST = 20.0
+# What truncation may take of the accuracy: rounding of single precision is beside it, and a few
+# rows hardly know the largest diagonal entry better.
+_OF_ACCURACY = 0.5
 # |ρ| at which to divide, among the pairs' own: so many quantiles.
 _CANDIDATES = 64
 
@@ -51,7 +52,7 @@ def plan(
 ) -> Plan:
     """Return the plan for an error of G relative to its largest diagonal entry, if known."""
     residuals, peak, spread = _probe(coefficients, max_order)
-    tolerance = accuracy * (peak / _UNCERTAIN if largest_entry is None else largest_entry)
+    tolerance = _OF_ACCURACY * accuracy * (peak if largest_entry is None else largest_entry)
     cosines = direction_cosines(coefficients.features.W)
     first, second = np.tril_indices(len(cosines), -1)
     size = np.abs(cosines[first, second])
@@ -91,7 +92,7 @@ def _probe(coefficients: FeatureCoefficients, max_order: int) -> tuple[FloatArra
     diagonals, spreads = np.empty((2, len(nodes), features.width))
     for k, node in enumerate(nodes):
         rows = rows_of(law, times, features, components, np.array([node]))
-        block = coefficients.at(rows, _ORDERS)
+        block = coefficients.at(rows, _ORDERS, kernel=False)
         rest = block.diagonal.copy()
         for p, (matrix, factor, _) in zip(range(_ORDERS + 1), block.terms, strict=False):
             rest -= factor * np.einsum("rj,rj->j", matrix, matrix)
