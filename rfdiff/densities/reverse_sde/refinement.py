@@ -151,10 +151,13 @@ def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -
         for batch, log_prior in _batches(problem, due, grid, cells, LEVELS):
             solution = solve(problem.increments, batch, grid.of(batch), clock, cells, log_prior)
             in_time, in_space = solution.mean_errors()
+            # Extrapolated mass at an end is wrong, and shifts log p̂ everywhere by normalisation.
+            piled = solution.escaped.largest > EDGE_MASS
+            shift = np.where(piled, np.log1p(solution.defect), 0.0)
             for i, k in enumerate(batch):
-                lost = np.log1p(solution.defect[i]) + solution.escaped.largest[i]
+                lost = shift[i] + solution.escaped.largest[i]
                 mean_error = float(in_time[i] + in_space[i] + lost)
-                solved[k] = _solved(solution, i, mean_error, cells, steps)
+                solved[k] = _solved(solution, i, mean_error, float(shift[i]), cells, steps)
                 escaping = solution.escaped.largest[i] > tolerance
                 if in_time[i] + in_space[i] > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
@@ -185,10 +188,12 @@ def _batches(
         yield batch, problem.log_prior(grid.of(batch), cells)
 
 
-def _solved(solution: Solution, i: int, mean_error: float, cells: int, steps: int) -> Solved:
+def _solved(
+    solution: Solution, i: int, mean_error: float, shift: float, cells: int, steps: int
+) -> Solved:
     return Solved(
         solution.log_density[i],
-        solution.time_error[i] + solution.space_error[i] + np.log1p(solution.defect[i]),
+        solution.time_error[i] + solution.space_error[i] + shift,
         mean_error,
         float(solution.defect[i]),
         float(solution.escaped.largest[i]),
