@@ -212,6 +212,9 @@ def test_values_that_do_not_go_together_are_refused_before_the_run():
 def test_recipes():
     recipe = Recipe.of("1,10,inf", "kl, tau-es", t=0.1)
     assert Recipe.from_json(recipe.to_json()) == recipe
+    with pytest.raises(ArgumentError, match="observables of points with d = 2 must be among loss_"):
+        recipe.check(Grid.of({"d": [1, 2]}).points)
+    Recipe.of(1.0, "loss_population,spectrum,bound").check(Grid.of({"d": 2}).points)
     assert recipe.times.tolist() == [1.0, 10.0, np.inf]
     assert recipe.difference(recipe) == ""
     assert recipe.difference(Recipe.of("1,10", "kl,tau_es", t=0.1)).startswith("tau: 3 times")

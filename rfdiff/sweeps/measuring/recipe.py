@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...support.errors import ArgumentError
 from ...support.ranges import parse_numbers
 from ...support.validation import FloatArray, nearest, one_of, positive, training_times
-from ..points.identity import canonical_json
+from ..points.identity import Point, canonical_json
 
 # Names as stores and tables have recorded them since the first version, so they stay: "flow" in
 # them is the probability flow.
@@ -32,6 +32,11 @@ OBSERVABLES: Mapping[str, str] = MappingProxyType(
         "spectrum": "largest eigenvalue of the Gram, trace, rank, participation ratio",
     }
 )
+
+# What is computed by quadrature in x, and so of data on the line alone.
+_OF_THE_LINE = (
+    "kl", "kl_flow", "kl_sde", "tau_es", "tau_es_flow", "tau_es_sde", "decomposition",
+)  # fmt: skip
 
 DEFAULT_OBSERVABLES = ("kl", "loss_train", "loss_population", "tau_es", "spectrum")
 DEFAULT_TAU = "1e0:1e10:81log"
@@ -101,6 +106,21 @@ class Recipe:
                 **self.settings,
             }
         )
+
+    def check(self, points: Iterable[Point]) -> None:
+        """Refuse observables that some of the points do not have.
+
+        Raises:
+            ArgumentError: a quadrature in x at a point of vectors.
+        """
+        largest = max((point["d"] or 1 for point in points), default=1)
+        needing = [name for name in self.observables if name in _OF_THE_LINE]
+        if largest > 1 and needing:
+            others = [name for name in OBSERVABLES if name not in _OF_THE_LINE]
+            raise ArgumentError(
+                f"observables of points with d = {largest} must be among {', '.join(others)}, "
+                f"got {', '.join(needing)}"
+            )
 
     @property
     def settings(self) -> dict[str, Any]:

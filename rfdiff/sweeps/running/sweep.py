@@ -78,6 +78,8 @@ def run_sweep(
     points = None if grid is None or part is None else shard_of(grid.points, *part)
     path = Path(path)
     recipe = _check(path, grid, recipe, extend)
+    if grid is not None:
+        recipe.check(grid.points)
     backend = _backend(jobs, scheduler)
     try:
         if grid is None:
