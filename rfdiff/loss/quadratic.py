@@ -69,9 +69,10 @@ class QuadraticLoss:
         cross: C, shape (d, m).
         constant: c₀ = L(0).
         error: estimated absolute error of the entries of `gram` and `cross` beyond rounding:
-            zero where they are closed forms, the x-quadrature's estimate where they are not.
-        coarse: the loss by a coarser quadrature in x, where there is one: how the two differ says
-            what the error of G and C does to results.
+            zero where they are closed forms, the x-quadrature's estimate where they are not, and
+            in d ≥ 2 the bound on what the series leaves out.
+        coarse: the loss by a coarser quadrature in x, or in d ≥ 2 less what the series may have
+            left out: how the two differ says what the error of G and C does to results.
 
     >>> loss = QuadraticLoss(np.diag([1.0, 4.0]), np.array([[1.0, 2.0]]), 3.0)
     >>> float(loss([[1.0, 0.5]])), loss.gradient([[1.0, 0.5]]).tolist()  # at its minimum

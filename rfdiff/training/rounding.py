@@ -6,7 +6,7 @@ f(λ) = 2τφ₁(−2λτ), g(λ) = e^{−2λτ}, and perturbations E of G in it
 with divided differences f[λ_i, λ_j] (Daleckii and Krein). Rounding is taken as independent: entries
 of G err by ε√(G_ii G_jj), its computed eigenpairs belong to a matrix that errs by ε λ_max an entry,
 C by ε|C_j|. That gives a variance: an error is three standard deviations. Where G and C come by
-quadrature, their differences from a coarser rule stand for E and e, signs and all.
+quadrature or a series, their differences from a coarser one stand for E and e, signs and all.
 
 f[λ_i, λ_j] changes slowly with ln λ, so the eigenvalues are gathered in bins of equal ratio: a
 deviation costs one product u·V and a sum over pairs of bins.

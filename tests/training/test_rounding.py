@@ -132,3 +132,23 @@ def test_quadrature_of_smooth_activations_arrives():
     run = rfdiff.train_exact([1e2, 1e6], target=target, n=10, m=8, activation="swish", n_times=8)
     assert run.quadratic.error > 0.0
     assert (run.kl().error > 1e-6).all()
+
+
+@pytest.mark.parametrize("d", [2, 8])
+def test_orders_left_out_of_a_series_are_covered(d):
+    """θ(τ) of a rough series against that of a fine one, by what stands beside the rough one."""
+    sde, rng = rfdiff.VPSDE(), np.random.default_rng(d)
+    features = rfdiff.draw_features("l1", 40, rfdiff.LogSigmaEmbedding(sde), seed=d, dimension=d)
+    law = rfdiff.GaussianMixture.from_points(rng.normal(size=(20, d)))
+    objective = rfdiff.DenoisingObjective.graded(sde, n_times=2)
+    fine, rough = (
+        GradientFlow(rfdiff.denoising_quadratic(law, objective, features, accuracy=accuracy))
+        for accuracy in (1e-11, 1e-6)
+    )
+    tau = np.array([1e1, 1e3, 1e5])
+    change = rough.theta(tau) - fine.theta(tau)
+    gradients = rng.normal(size=(5, *change.shape))
+    missed = np.abs((change * gradients).sum((-2, -1)))
+    error = FlowRounding(rough).of_quadrature(tau, gradients)
+    assert (missed <= error).all()
+    assert (error.max(axis=0) <= 1e3 * missed.max(axis=0)).all()
