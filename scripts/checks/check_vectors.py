@@ -113,14 +113,15 @@ def random_features(
 def sampled(case: Case, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return means of all products of (target, h), stacked, and their standard errors.
 
-    Those of products that were hardly ever other than zero are infinite.
+    Those of products that were hardly ever other than zero are infinite; what one draw in all of
+    them may add stands in each, since a saturated feature shows its variance to few draws.
     """
     total = variance = seen = 0.0
     sde, d = case.objective.sde, case.law.dimension
     times = zip(case.objective.rule.nodes, case.objective.node_weights(d), strict=True)
     for t, weight in times:
         r, std = float(sde.scale(t)), float(sde.std(t))
-        first = second = 0.0
+        first = second = top = 0.0
         for _ in range(draws // CHUNK):
             z = rng.standard_normal((CHUNK, d))
             x = r * case.law.sample(CHUNK, rng) + std * z
@@ -129,12 +130,14 @@ def sampled(case: Case, draws: int, rng: np.random.Generator) -> tuple[np.ndarra
             both = np.hstack([target, h, np.linalg.norm(target, axis=1, keepdims=True)])
             first = first + both.T @ both
             second = second + np.square(both).T @ np.square(both)
+            top = np.maximum(top, np.abs(both).max(axis=0))
             active = (both != 0.0).astype(float)
             seen = seen + active.T @ active
         count = draws // CHUNK * CHUNK
         mean = first / count
         total = total + weight * mean
-        variance = variance + weight**2 * np.maximum(second / count - mean**2, 0.0) / count
+        square = np.maximum(second / count - mean**2, 0.0) / count
+        variance = variance + weight**2 * (square + np.square(np.outer(top, top) / count))
     return np.asarray(total), np.where(seen < FEWEST, np.inf, np.sqrt(variance))
 
 

@@ -152,7 +152,8 @@ class _GramSum:
         m = features.width
         self.exhausted = False
         self._norms = np.linalg.norm(features.W, axis=1)
-        self._plan, self._tiles, self._rows = planned, over, rows
+        self._plan, self._tiles = planned, over
+        self._rows, self._done = rows, 0
         self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
         self._base = np.zeros(len(planned.near))
         self._product, self._power = np.empty((2, m, m))
@@ -166,7 +167,8 @@ class _GramSum:
             heavy = np.square(rows.root * rows.width)
             self._heavy += float(heavy.sum())
             near.add(self._transposed(found.alpha), heavy)
-        share = plan.tolerance * len(rows) / self._rows
+        share = len(rows) * self._tolerance_of_a_row()
+        self._done += len(rows)
         left, power = found.diagonal.copy(), 1.0
         self._diagonal += found.diagonal
         self._power.fill(1.0)
@@ -197,6 +199,12 @@ class _GramSum:
                 self._error += bound
                 self.exhausted |= bound > share
                 return
+
+    def _tolerance_of_a_row(self) -> float:
+        """Return what is left of the tolerance by rows left, and never next to nothing."""
+        tolerance = self._plan.tolerance
+        left = (tolerance - self._error) / (self._rows - self._done)
+        return max(left, 0.25 * tolerance / self._rows)
 
     def _transposed(self, matrix: FloatArray) -> FloatArray:
         out = np.empty(matrix.shape[::-1])

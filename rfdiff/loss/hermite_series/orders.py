@@ -18,9 +18,8 @@ from .rows import rows_of
 _COMPONENTS, _TIMES, _ORDERS = 16, 24, 32
 # One node of a pair's integral costs what so many orders of the pair cost (measured).
 _NODE_COST = 20.0
-# What truncation may take of the accuracy: rounding of single precision is beside it, and a few
-# rows hardly know the largest diagonal entry better.
-_OF_ACCURACY = 0.5
+# A few rows know the largest diagonal entry so well, mostly.
+_OF_ACCURACY = 0.75
 # |ρ| at which to divide, among the pairs' own: so many quantiles.
 _CANDIDATES = 64
 
