@@ -100,3 +100,21 @@ def _edges(samples: np.ndarray, low: float, high: float) -> np.ndarray:
     width = spread * len(samples) ** (-1.0 / 3.0)
     bins = int(np.ceil((high - low) / width)) if width > 0 else _MOST_BINS
     return np.linspace(low, high, min(max(bins, 10), _MOST_BINS) + 1)
+
+
+def plot_plane(ax: Axes, samples: ArrayLike, training: ArrayLike | None = None) -> Axes:
+    """Draw samples of vectors in their first two coordinates, over the training points.
+
+    Args:
+        ax: where to draw.
+        samples: (n, 2).
+        training: training points (k, 2), if there are some.
+    """
+    samples = np.asarray(samples, np.float64)
+    ax.plot(*samples.T, ".", color=BLUE, markersize=2.5, alpha=0.5, label="samples")
+    if training is not None:
+        ax.plot(*np.asarray(training).T, "x", color=RED, markersize=4, label="training points")
+    ax.set(xlabel="first coordinate", ylabel="second coordinate")
+    ax.margins(y=0.12)
+    ax.legend(frameon=False, loc="upper center", ncols=2)
+    return ax

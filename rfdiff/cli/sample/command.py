@@ -15,7 +15,7 @@ def register(subparsers: Any) -> None:
         description=(
             "Draw samples at given training times. Prints CSV with a column for each training "
             "time; with --out DIR writes CSV, .npy and a histogram over the density, and prints a "
-            "summary. Path i of a seed is the same however many are drawn."
+            "summary. Vectors go to .npy alone, with a picture of two coordinates. Path i of a seed is the same however many are drawn."
         ),
     )
     add_training_options(parser)
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Train or load, sample, print and write."""
     from ..output import check_folder, deliver
     from .results import check_choices, draw, write_files
+    from .vectors import draw_vectors, write_vectors
 
     obtain, density = prepare(args)
     names = ("scheme", "n_steps", "grid", "first")
@@ -54,5 +55,8 @@ def run(args: argparse.Namespace) -> int:
     folder = check_folder(args.out)
     trained = obtain()
     tau = chosen_times(args, trained, density)
+    if trained.dimension > 1:
+        vectors = draw_vectors(trained, tau, args.paths, choices, trajectories=args.trajectories)
+        return deliver(args, folder, vectors, write_vectors)
     results = draw(trained, tau, args.paths, choices, trajectories=args.trajectories)
     return deliver(args, folder, results, write_files, without_files=results.csv)
