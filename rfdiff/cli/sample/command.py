@@ -15,7 +15,8 @@ def register(subparsers: Any) -> None:
         description=(
             "Draw samples at given training times. Prints CSV with a column for each training "
             "time; with --out DIR writes CSV, .npy and a histogram over the density, and prints a "
-            "summary. Vectors go to .npy alone, with a picture of two coordinates. Path i of a seed is the same however many are drawn."
+            "summary. Vectors go to .npy alone, with a picture of two coordinates. Path i of a "
+            "seed is the same however many are drawn."
         ),
     )
     add_training_options(parser)

@@ -75,8 +75,8 @@ def draw_vectors(
 def write_vectors(writer: Writer, results: VectorSamples) -> None:
     """Write samples.npy, plane.png and, if kept, trajectories.npy."""
     writer.write("samples.npy", lambda path: np.save(path, results.samples))
-    if results.trajectories is not None:
-        writer.write("trajectories.npy", lambda path: np.save(path, results.trajectories))
+    if (paths := results.trajectories) is not None:
+        writer.write("trajectories.npy", lambda path: np.save(path, paths))
 
     def draw(path: Any) -> None:
         """Draw the first two coordinates, principal ones where training has those."""
