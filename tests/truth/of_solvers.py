@@ -1,4 +1,4 @@
-"""Cases of transported densities and of infinite width, whose references are solvers."""
+"""Cases of the reverse SDE and of infinite width, whose references are solvers."""
 
 from .case import Case
 from .drawing import Draw, asked, chance, number_text, pick, sizes, times
