@@ -180,7 +180,7 @@ class _GramSum:
             rest = max(float(left.max()), 0.0)
             # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
             size = 1.0 if order < 2 else power
-            single = order > 0 and _SINGLE * size * rest <= _OF_SHARE * share
+            single = _SINGLE * size * rest <= _OF_SHARE * share
             self._multiply(matrix, float(np.sqrt(rest / factor)) if single else 0.0)
             last = factor * np.diagonal(self._product)
             largest = max(float(last.max()), np.finfo(float).tiny)

@@ -6,7 +6,8 @@ c_p², the diagonal.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class FeatureCoefficients:
     law: GaussianMixture
     times: Times
     features: RandomFeatures
+    _projections: dict[str, Any] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:
@@ -64,13 +66,20 @@ class FeatureCoefficients:
             expected: about how many orders will be asked for.
             kernel: whether the kernel may give them, which a few rows are too few for.
         """
-        projected = self.law.means[rows.components] @ self.features.W.T
+        projected = self._projected(rows.components)
         norms = np.linalg.norm(self.features.W, axis=1)
         if self.closed and kernel:
             return self._of_relu(rows, projected, norms)
         biases = self.features.biases(self.times.t)[rows.time]
         a = rows.scale[:, None] * np.tile(projected, (len(rows) // len(projected), 1)) + biases
         return self._of_any(rows, a, rows.width[:, None] * norms, expected)
+
+    def _projected(self, components: slice) -> FloatArray:
+        """Return w_j·μ of components, shape (n, m); blocks that follow each other share them."""
+        if self._projections.get("of") != components:
+            products = self.law.means[components] @ self.features.W.T
+            self._projections.update(of=components, products=products)
+        return np.asarray(self._projections["products"])
 
     def _of_relu(self, rows: Rows, projected: FloatArray, norms: FloatArray) -> Coefficients:
         first_time = int(rows.time[0])
