@@ -15,10 +15,11 @@ from ...model.affine_skip import AffineSkip
 from ...model.features import RandomFeatures
 from ...support.errors import AccuracyWarning
 from ...support.validation import FloatArray, memory
-from .coefficients import Coefficients, FeatureCoefficients
+from .coefficients import FeatureCoefficients
 from .cross import CrossSum
+from .gram_sum import GramSum
 from .orders import Plan, plan
-from .rows import Rows, Times, blocks
+from .rows import Times, blocks
 from .tiles import Tiles, tiles
 
 # Error of the entries of G that is asked for, relative to the largest on the diagonal.
@@ -29,14 +30,6 @@ MAX_ORDER = 400
 BLOCK = 1 << 21
 # Rows of a block at the least.
 _FEWEST = 64
-# Rows summed in single precision, and what that errs by at most relative to √(A_i A_j), A the
-# diagonal of the product: every entry is rounded, and so is every partial sum.
-_SUMMED = 512
-_SINGLE = (_SUMMED + 4) * 2.0**-24
-# An order is in single precision where this errs by at most so much of its block's tolerance.
-_OF_SHARE = 0.125
-# Rows transposed at once, within a cache.
-_COPIED = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +98,7 @@ def _sums(
     """Return what a plan gives, and whether a block ran out of orders."""
     law, times, features = coefficients.law, coefficients.times, coefficients.features
     cross = CrossSum(law, times, features, skip)
-    gram = _GramSum(planned, over, features, law.n_components * len(times.t))
+    gram = GramSum(planned, over, features, law.n_components * len(times.t), MAX_ORDER)
     size = _block_rows(features.width, planned, coefficients.closed)
     for rows in blocks(law, times, features, size):
         expected = int(planned.expected[rows.time].max())
@@ -143,126 +136,3 @@ def _warn(share: float, accuracy: float, activation: str) -> None:
         AccuracyWarning,
         stacklevel=4,
     )
-
-
-class _GramSum:
-    """Σ over blocks of the series, with what each block's truncation may have left out."""
-
-    def __init__(self, planned: Plan, over: Tiles, features: RandomFeatures, rows: int) -> None:
-        m = features.width
-        self.exhausted = False
-        self._norms = np.linalg.norm(features.W, axis=1)
-        self._plan, self._tiles = planned, over
-        self._rows, self._done = rows, 0
-        self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
-        self._base = np.zeros(len(planned.near))
-        self._product, self._power = np.empty((2, m, m))
-        self._diagonal = np.zeros(m)
-        self._heavy = self._error = 0.0
-
-    def add(self, rows: Rows, found: Coefficients, cross: CrossSum) -> None:
-        """Add a block order by order until its bound meets its share of the tolerance."""
-        plan, near = self._plan, self._plan.near
-        if found.alpha is not None and len(near):
-            heavy = np.square(rows.root * rows.width)
-            self._heavy += float(heavy.sum())
-            near.add(self._transposed(found.alpha), heavy)
-        share = len(rows) * self._tolerance_of_a_row()
-        self._done += len(rows)
-        left, power = found.diagonal.copy(), 1.0
-        self._diagonal += found.diagonal
-        self._power.fill(1.0)
-        reach = float(np.sqrt(found.diagonal.max()))
-        self._error += found.diagonal_error
-        for order, (matrix, factor, error) in enumerate(found.terms):
-            if order < 2:
-                cross.add(rows, order, matrix, error, self._tiles)
-            rest = max(float(left.max()), 0.0)
-            # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
-            size = 1.0 if order < 2 else power
-            single = _SINGLE * size * rest <= _OF_SHARE * share
-            self._multiply(matrix, float(np.sqrt(rest / factor)) if single else 0.0)
-            last = factor * np.diagonal(self._product)
-            largest = max(float(last.max()), np.finfo(float).tiny)
-            rounding = _SINGLE * largest if single else 0.0
-            left -= last - rounding
-            self._error += size * (2.0 * reach * error + rounding)
-            power *= plan.largest
-            rest = max(float(left.max()), 0.0)
-            bound = power * rest
-            # What is not finite ends at once.
-            done = (not bound > share or order == MAX_ORDER) and order > 0
-            self._accumulate(factor, plan.largest * rest / largest if done else 0.0)
-            if order < 2:
-                self._base += self._product[near.first, near.second]
-            if done:
-                self._error += bound
-                self.exhausted |= bound > share
-                return
-
-    def _tolerance_of_a_row(self) -> float:
-        """Return what is left of the tolerance by rows left, and never next to nothing."""
-        tolerance = self._plan.tolerance
-        left = (tolerance - self._error) / (self._rows - self._done)
-        return max(left, 0.25 * tolerance / self._rows)
-
-    def _transposed(self, matrix: FloatArray) -> FloatArray:
-        out = np.empty(matrix.shape[::-1])
-
-        def strip(columns: slice) -> None:
-            for i in range(0, len(matrix), _COPIED):
-                out[columns, i : i + _COPIED] = matrix[i : i + _COPIED, columns].T
-
-        self._tiles.each_strip(strip)
-        return out
-
-    def _multiply(self, matrix: FloatArray, size: float) -> None:
-        """Set the product HᵀH, in single precision if entries of H are up to a given size > 0."""
-        halved = np.empty(matrix.shape if size else 0, dtype=np.float32)
-
-        def convert(columns: slice) -> None:
-            np.multiply(matrix[:, columns], 1.0 / size, out=halved[:, columns], casting="same_kind")
-
-        def single(rows: slice, columns: slice) -> None:
-            out = self._product[rows, columns]
-            out[:] = 0.0
-            for i in range(0, len(matrix), _SUMMED):
-                part = halved[i : i + _SUMMED]
-                out += part[:, rows].T @ part[:, columns]
-            out *= size * size
-
-        def double(rows: slice, columns: slice) -> None:
-            self._product[rows, columns] = matrix[:, rows].T @ matrix[:, columns]
-
-        if size:
-            self._tiles.each_strip(convert)
-        self._tiles.each(single if size else double)
-
-    def _accumulate(self, factor: float, ratio: float) -> None:
-        """Add ρ^p factor × product to G, `ratio` of it to the gap, and go on to ρ^{p+1}."""
-
-        def tile(rows: slice, columns: slice) -> None:
-            at = (rows, columns)
-            term = self._product[at]
-            term *= self._power[at]
-            term *= factor
-            self._gram[at] += term
-            if ratio:
-                self._gap[at] += ratio * term
-            self._power[at] *= self._plan.cosines[at]
-
-        self._tiles.each(tile)
-
-    def result(self) -> tuple[FloatArray, FloatArray, float]:
-        """Return G, the gap and the largest error of an entry."""
-        near, error = self._plan.near, self._error
-        at = (near.first, near.second)
-        if len(near):
-            norms = self._norms[near.first] * self._norms[near.second]
-            self._gram[at] = self._base + norms * near.sums
-            self._gap[at] = near.error * self._heavy * norms
-            error = max(error, float(self._gap[at].max()))
-        for matrix in (self._gram, self._gap):
-            matrix[:] = np.tril(matrix, -1) + np.tril(matrix, -1).T
-        np.fill_diagonal(self._gram, self._diagonal)
-        return self._gram, self._gap, error

@@ -20,6 +20,8 @@ _COMPONENTS, _TIMES, _ORDERS = 16, 24, 32
 _NODE_COST = 20.0
 # A few rows know the largest diagonal entry so well, mostly.
 _OF_ACCURACY = 0.75
+# What integrals of pairs may take of the tolerance, beside single precision in their first orders.
+_OF_INTEGRALS = 0.25
 # |ρ| at which to divide, among the pairs' own: so many quantiles.
 _CANDIDATES = 64
 
@@ -55,7 +57,7 @@ def plan(
     cosines = direction_cosines(coefficients.features.W)
     first, second = np.tril_indices(len(cosines), -1)
     size = np.abs(cosines[first, second])
-    own = tolerance / max(spread, np.finfo(float).tiny)
+    own = _OF_INTEGRALS * tolerance / max(spread, np.finfo(float).tiny)
     largest = float(size.max(initial=0.0))
     if coefficients.closed:
         largest = _cheapest(np.sort(size), residuals, tolerance, own)

@@ -1,0 +1,167 @@
+"""The sum of the series over blocks of rows, each to as many orders as its own bound asks."""
+
+import numpy as np
+
+from ...model.features import RandomFeatures
+from ...support.validation import FloatArray
+from .coefficients import Coefficients
+from .cross import CrossSum
+from .orders import Plan
+from .rows import Rows
+from .tiles import Tiles
+
+# Rows summed in single precision, and what that errs by at most relative to √(A_i A_j), A the
+# diagonal of the product: every entry is rounded, and so is every partial sum.
+_SUMMED = 512
+_SINGLE = (_SUMMED + 4) * 2.0**-24
+# An order is in single precision where this errs by at most so much of its block's tolerance.
+_OF_SHARE = 0.125
+# Rows transposed at once, within a cache.
+_COPIED = 64
+
+
+class _Remainder:
+    """What orders so far leave of a block's diagonal, R, and of every pair, |ρ|^{P+1} √(R_i R_j).
+
+    Attributes:
+        size: the largest R_j.
+        power: |ρ|^{P+1} at the largest |ρ|.
+        ratio: the bound, relative to that of the order taken last.
+    """
+
+    def __init__(self, diagonal: FloatArray, largest: float) -> None:
+        self._left, self._largest = diagonal.copy(), largest
+        self.size, self.power, self.ratio = float(diagonal.max()), 1.0, 0.0
+
+    @property
+    def bound(self) -> float:
+        """What is left out of an entry at most."""
+        return self.power * self.size
+
+    def take(self, diagonal: FloatArray, single: bool) -> float:
+        """Take the diagonal of one order off; return the rounding error of its entries."""
+        largest = max(float(diagonal.max()), np.finfo(float).tiny)
+        rounding = _SINGLE * largest if single else 0.0
+        self._left -= diagonal - rounding
+        self.size = max(float(self._left.max()), 0.0)
+        self.power *= self._largest
+        self.ratio = self._largest * self.size / largest
+        return rounding
+
+
+class GramSum:
+    """Σ over blocks of the series, with what each block's truncation may have left out."""
+
+    def __init__(
+        self, planned: Plan, over: Tiles, features: RandomFeatures, rows: int, max_order: int
+    ) -> None:
+        m = features.width
+        self.exhausted = False
+        self._norms = np.linalg.norm(features.W, axis=1)
+        self._plan, self._tiles = planned, over
+        self._rows, self._done, self._max_order = rows, 0, max_order
+        self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
+        self._base = np.zeros(len(planned.near))
+        self._product, self._power = np.empty((2, m, m))
+        self._diagonal = np.zeros(m)
+        self._heavy = self._error = 0.0
+
+    def add(self, rows: Rows, found: Coefficients, cross: CrossSum) -> None:
+        """Add a block order by order until its bound meets its share of the tolerance."""
+        plan, near = self._plan, self._plan.near
+        if found.alpha is not None and len(near):
+            heavy = np.square(rows.root * rows.width)
+            self._heavy += float(heavy.sum())
+            near.add(self._transposed(found.alpha), heavy)
+        share = len(rows) * self._tolerance_of_a_row()
+        self._done += len(rows)
+        left = _Remainder(found.diagonal, plan.largest)
+        reach = float(np.sqrt(found.diagonal.max()))
+        self._diagonal += found.diagonal
+        self._error += found.diagonal_error
+        self._power.fill(1.0)
+        for order, (matrix, factor, error) in enumerate(found.terms):
+            if order < 2:
+                cross.add(rows, order, matrix, error, self._tiles)
+            # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
+            power = 1.0 if order < 2 else left.power
+            single = _SINGLE * power * left.size <= _OF_SHARE * share
+            self._multiply(matrix, float(np.sqrt(left.size / factor)) if single else 0.0)
+            rounding = left.take(factor * np.diagonal(self._product), single)
+            self._error += power * (2.0 * reach * error + rounding)
+            # What is not finite ends at once.
+            done = (not left.bound > share or order == self._max_order) and order > 0
+            self._accumulate(factor, left.ratio if done else 0.0)
+            if order < 2:
+                self._base += self._product[near.first, near.second]
+            if done:
+                self._error += left.bound
+                self.exhausted |= left.bound > share
+                return
+
+    def _tolerance_of_a_row(self) -> float:
+        """Return what is left of the tolerance by rows left, and never next to nothing."""
+        tolerance = self._plan.tolerance
+        left = (tolerance - self._error) / (self._rows - self._done)
+        return max(left, 0.25 * tolerance / self._rows)
+
+    def _transposed(self, matrix: FloatArray) -> FloatArray:
+        out = np.empty(matrix.shape[::-1])
+
+        def strip(columns: slice) -> None:
+            for i in range(0, len(matrix), _COPIED):
+                out[columns, i : i + _COPIED] = matrix[i : i + _COPIED, columns].T
+
+        self._tiles.each_strip(strip)
+        return out
+
+    def _multiply(self, matrix: FloatArray, size: float) -> None:
+        """Set the product HᵀH, in single precision if entries of H are up to a given size > 0."""
+        halved = np.empty(matrix.shape if size else 0, dtype=np.float32)
+
+        def convert(columns: slice) -> None:
+            np.multiply(matrix[:, columns], 1.0 / size, out=halved[:, columns], casting="same_kind")
+
+        def single(rows: slice, columns: slice) -> None:
+            out = self._product[rows, columns]
+            out[:] = 0.0
+            for i in range(0, len(matrix), _SUMMED):
+                part = halved[i : i + _SUMMED]
+                out += part[:, rows].T @ part[:, columns]
+            out *= size * size
+
+        def double(rows: slice, columns: slice) -> None:
+            self._product[rows, columns] = matrix[:, rows].T @ matrix[:, columns]
+
+        if size:
+            self._tiles.each_strip(convert)
+        self._tiles.each(single if size else double)
+
+    def _accumulate(self, factor: float, ratio: float) -> None:
+        """Add ρ^p factor × product to G, `ratio` of it to the gap, and go on to ρ^{p+1}."""
+
+        def tile(rows: slice, columns: slice) -> None:
+            at = (rows, columns)
+            term = self._product[at]
+            term *= self._power[at]
+            term *= factor
+            self._gram[at] += term
+            if ratio:
+                self._gap[at] += ratio * term
+            self._power[at] *= self._plan.cosines[at]
+
+        self._tiles.each(tile)
+
+    def result(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return G, the gap and the largest error of an entry."""
+        near, error = self._plan.near, self._error
+        at = (near.first, near.second)
+        if len(near):
+            norms = self._norms[near.first] * self._norms[near.second]
+            self._gram[at] = self._base + norms * near.sums
+            self._gap[at] = near.error * self._heavy * norms
+            error += float(self._gap[at].max())
+        for matrix in (self._gram, self._gap):
+            matrix[:] = np.tril(matrix, -1) + np.tril(matrix, -1).T
+        np.fill_diagonal(self._gram, self._diagonal)
+        return self._gram, self._gap, error
