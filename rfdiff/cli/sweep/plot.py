@@ -140,7 +140,7 @@ def _say(theory: Any) -> None:
 
     if theory is not None and not isinstance(theory, float):
         slopes = " ".join(signed(slope, ".2f") for slope in theory.local)
-        print(f"Theorem 1, {theory.constants} constants, local slopes: {slopes}. {CAVEAT}")
+        print(f"Theorem 1, {theory.constants} constants, local slopes: {slopes}\n{CAVEAT}")
 
 
 def _power(x: str, exponent: float) -> str:
@@ -160,7 +160,8 @@ def _report(name: str, x: str, trend: Any, fit: Any) -> None:
     if fit is None:
         print("  no power law fitted: it needs 3 positive points on an axis of numbers")
     else:
-        print(f"  fit: {name} ∝ {str(fit).replace('x^', f'{x}^', 1)}")
+        joined = " ∝ " if fit.holds and fit.decided else ", "
+        print(f"  fit: {name}{joined}{str(fit).replace('x^', f'{x}^', 1)}")
         sys.stdout.flush()
 
 
