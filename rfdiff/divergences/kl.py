@@ -36,9 +36,8 @@ class KL(DivergenceFormula):
         return self._of(comparison)
 
     def _of(self, comparison: PanelComparison | IntervalComparison) -> Estimate:
-        entropy = comparison.reference.entropy
         mean = comparison.learned.mean_log_density(comparison.law)
-        return Estimate(-entropy.value - mean.value, entropy.error + mean.error)
+        return -comparison.reference.entropy - mean
 
 
 KULLBACK_LEIBLER = KL()

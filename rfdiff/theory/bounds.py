@@ -37,9 +37,7 @@ class Bound:
     @property
     def total(self) -> Estimate:
         """The bound on KL(p_t‖p^{SDE}_{t,θ}), shape (…)."""
-        return Estimate(
-            self.integral.value + self.prior.value, self.integral.error + self.prior.error
-        )
+        return self.integral + self.prior
 
 
 def kl_bound(
@@ -69,9 +67,7 @@ def kl_bound(
     True
     """
     loss = ScoreMatching.assemble(law, bound_objective(sde, t, n_times), score.features)
-    mismatch = loss(score.theta, score.theta_error)
-    half_length = 0.5 * (sde.T - t)
-    integral = Estimate(half_length * mismatch.value, half_length * mismatch.error)
+    integral = 0.5 * (sde.T - t) * loss(score.theta, score.theta_error)
     return Bound(integral, prior_divergence(law, sde), float(t))
 
 

@@ -191,7 +191,7 @@ def decompose(
         measure(score.theta, score.theta_error),
         measure.difference(score.theta, population, (score.theta_error, error)),
         infinite,
-        Estimate(of_population.value - infinite.value, of_population.error + infinite.error),
+        of_population - infinite,
         measure(flow.theta(np.inf), FlowRoundingAt(error.rounding, np.array([np.inf]))),
         limit(np.inf),
     )

@@ -159,7 +159,7 @@ def solve_refined(problem: ReverseProblem, grid: MovingGrid, tolerance: float) -
                 mean_error = float(in_time[i] + in_space[i] + lost)
                 solved[k] = _solved(solution, i, mean_error, float(shift[i]), cells, steps)
                 escaping = solution.escaped.largest[i] > tolerance
-                if in_time[i] + in_space[i] > tolerance and not escaping:
+                if mean_error > tolerance and not escaping:
                     finer = (cells, 2 * steps) if in_time[i] > in_space[i] else (2 * cells, steps)
                     if finer[0] <= most[0] and finer[1] <= most[1]:
                         waiting.setdefault(finer, []).append(k)
