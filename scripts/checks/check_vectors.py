@@ -117,14 +117,14 @@ def sampled(case: Case, draws: int, rng: np.random.Generator) -> tuple[np.ndarra
     them may add stands in each, since a saturated feature shows its variance to few draws.
     """
     total = variance = seen = 0.0
-    sde, d = case.objective.sde, case.law.dimension
+    sde, d, chunk = case.objective.sde, case.law.dimension, min(CHUNK, draws)
     times = zip(case.objective.rule.nodes, case.objective.node_weights(d), strict=True)
     for t, weight in times:
         r, std = float(sde.scale(t)), float(sde.std(t))
         first = second = top = 0.0
-        for _ in range(draws // CHUNK):
-            z = rng.standard_normal((CHUNK, d))
-            x = r * case.law.sample(CHUNK, rng) + std * z
+        for _ in range(draws // chunk):
+            z = rng.standard_normal((chunk, d))
+            x = r * case.law.sample(chunk, rng) + std * z
             target = -z / std - (0.0 if case.skip is None else case.skip(x, float(t)))
             h = case.features(x[:, 0] if d == 1 else x, float(t))
             both = np.hstack([target, h, np.linalg.norm(target, axis=1, keepdims=True)])
@@ -133,7 +133,7 @@ def sampled(case: Case, draws: int, rng: np.random.Generator) -> tuple[np.ndarra
             top = np.maximum(top, np.abs(both).max(axis=0))
             active = (both != 0.0).astype(float)
             seen = seen + active.T @ active
-        count = draws // CHUNK * CHUNK
+        count = draws // chunk * chunk
         mean = first / count
         total = total + weight * mean
         square = np.maximum(second / count - mean**2, 0.0) / count
