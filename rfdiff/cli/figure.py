@@ -12,7 +12,11 @@ FIGURES = {
     "modes-shift": "densities early, best and late for near and far modes; best KL against mu",
     "densities": "KL of the three learned densities; paths of both samplers over their evolution",
     "bounds": "the bound beside the KL it bounds; computed and measured slopes",
+    "spectrum": "eigenvalues of G at one time in many dimensions beside predicted bulks",
+    "draws": "fixed noise draws a datum against the exact expectation, on digits",
 }
+# In a room of their own.
+_OF_VECTORS = ("spectrum", "draws")
 DEFAULT_FOLDER = "results/figures"
 
 
@@ -55,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     seeds = None if args.seeds is None else count("seeds", args.seeds, 2)
     folder = check_folder(args.out)
     assert folder is not None
-    module = import_module(f"..experiments.{args.name.replace('-', '_')}", __package__)
+    room = "vectors." if args.name in _OF_VECTORS else ""
+    module = import_module(f"..experiments.{room}{args.name.replace('-', '_')}", __package__)
     settings = module.QUICK if args.quick else module.FULL
     if seeds is not None:
         settings = module.with_seeds(settings, seeds)

@@ -1,0 +1,1 @@
+"""Figures in many dimensions: what vectors learn, and when they memorise."""
