@@ -1,13 +1,17 @@
 """The spectrum of G at one diffusion time as n, m and d grow in proportion.
 
 Features act(w·x_t) without bias, w ~ N(0, I/d), data x ~ N(0, I) and the exact expectation over
-the noise. To leading order the features of a datum are Gaussian given W: with u = w·(r x + σ z),
+the noise. To leading order the features of a datum are Gaussian given W: with u = w·(r x + σ z)::
+
     m G ≃ Z Zᵀ/n + μ₁²σ² W Wᵀ + s² I,   Z = μ₁ r W X + v Ω,
+
 where μ₁ = E act′(Γg), Γ² = r² + σ²; v² = E[g₀²] − μ₁²r² is what is not linear in x of the
 activation smoothed by the noise, g₀(y) = E act(y + σξ); and s² = E[act²] − E[g₀²] − μ₁²σ². Given W
 the columns of Z have covariance A = μ₁²r² WWᵀ + v² I, which commutes with B = μ₁²σ² WWᵀ + s² I, so
-that the resolvent is that of A/(1 + δ) + B with
+that the resolvent is that of A/(1 + δ) + B with::
+
     δ(z) = tr A (A/(1 + δ) + B − z)⁻¹/n,
+
 and W Wᵀ follows Marchenko and Pastur's law. Gaussian equivalents: Pennington and Worah (2017), Mei
 and Montanari (2022); of denoising score matching: George, Veiga and Macris (arXiv 2502.00336), and
 Bonnaire, Urfin, Biroli and Mézard (arXiv 2505.17638), whose bulks these are.
