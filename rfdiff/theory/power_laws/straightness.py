@@ -4,6 +4,7 @@ A test that cannot fail says nothing, so beside its p-value stands its power: th
 with the curves' own scatter, a slope that changes evenly by a stated amount is found out.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ SIGNIFICANCE = 0.05
 _QUANTILES = 4096
 
 
-class Straightness(NamedTuple):
+@dataclass(frozen=True)
+class Straightness:
     """The outcome of the test.
 
     Attributes:
