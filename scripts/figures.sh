@@ -10,7 +10,7 @@ out=${OUT:-results/figures}
 quick=--quick
 if [ "${QUICK:-1}" = 0 ]; then quick=; fi
 
-for name in early-stopping modes-shift bounds; do
+for name in early-stopping modes-shift bounds memorisation spectrum draws; do
     echo "== $name =="
     rfdiff figure "$name" $quick --out "$out" ${SEEDS:+--seeds "$SEEDS"}
 done

@@ -12,11 +12,12 @@ FIGURES = {
     "modes-shift": "densities early, best and late for near and far modes; best KL against mu",
     "densities": "KL of the three learned densities; paths of both samplers over their evolution",
     "bounds": "the bound beside the KL it bounds; computed and measured slopes",
+    "memorisation": "losses, copies, and when they begin, against n in the plane and on digits",
     "spectrum": "eigenvalues of G at one time in many dimensions beside predicted bulks",
     "draws": "fixed noise draws a datum against the exact expectation, on digits",
 }
 # In a room of their own.
-_OF_VECTORS = ("spectrum", "draws")
+_OF_VECTORS = ("memorisation", "spectrum", "draws")
 DEFAULT_FOLDER = "results/figures"
 
 

@@ -57,6 +57,14 @@ def log_ticks(ax: Axes, *, x: bool = False, y: bool = False) -> Axes:
     return ax
 
 
+def room_above(ax: Axes, share: float) -> Axes:
+    """Raise the upper limit by a share of the axis's length, for a legend above the data."""
+    low, high = ax.get_ylim()
+    log = ax.get_yscale() == "log"
+    ax.set_ylim(low, high * (high / low) ** share if log else high + share * (high - low))
+    return ax
+
+
 def on_log_axis(tau: ArrayLike) -> np.ndarray:
     """Return which τ a log axis can show: positive and finite ones."""
     tau = np.asarray(tau, dtype=np.float64)

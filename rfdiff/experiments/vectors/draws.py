@@ -159,6 +159,7 @@ def compute(settings: Settings, progress: Progress) -> DrawsExperiment:
             run = train_exact(
                 tau, data=data, n=settings.n, m=settings.m, seed=seed, held_out=HELD_OUT,
                 noise_samples=k, standardise=False, skip="gaussian", scaling="both",
+                precondition=True,
             )  # fmt: skip
             test[i, seed] = run.loss("test").value / settings.coordinates
             start = process_time()

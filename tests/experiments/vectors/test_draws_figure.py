@@ -38,6 +38,7 @@ def test_losses_are_those_of_the_score_by_draws(experiment):
     run = rfdiff.train_exact(
         SETTINGS.late, data=principal_digits(4), n=60, m=48, seed=1, held_out=HELD_OUT,
         noise_samples=1, standardise=False, skip="gaussian", scaling="both",
+        precondition=True,
     )  # fmt: skip
     rng, total, variance = np.random.default_rng(0), 0.0, 0.0
     x, objective = run.problem.held_out, run.problem.objective
