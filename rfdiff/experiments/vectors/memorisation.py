@@ -140,7 +140,7 @@ def _draw_shares(ax: Any, copies: Copies) -> None:
     ax.set_yticks(np.linspace(0.0, 1.0, 6))
     room_above(ax, 0.4)
     ax.legend(frameon=False, fontsize=9, loc="upper left")
-    ax.set_title(f"at most {most:.0%} of the samples are copies (median over seeds)")
+    ax.set_title(f"copies are up to {most:.0%} of the samples (medians over seeds)")
 
 
 def _draw_times(ax: Any, copies: Copies) -> None:
@@ -157,10 +157,12 @@ def _draw_times(ax: Any, copies: Copies) -> None:
             )  # fmt: skip
     ax.set(xlabel="number of training points n", ylabel=TAU_LABEL)
     log_ticks(ax, x=True, y=True)
+    ax.set_xticks(copies.n, [str(size) for size in copies.n])
+    ax.set_xticks([], minor=True)
     room_above(ax, 0.3)
     ax.legend(frameon=False, fontsize=9, loc="upper left")
-    never = int(np.isinf(copies.tau_mem).sum())
-    ax.set_title(f"τ$_{{mem}}$ is never reached in {never} of {copies.tau_mem.size} runs")
+    reached = int(np.isfinite(copies.tau_mem).sum())
+    ax.set_title(f"τ$_{{mem}}$ is reached in {reached} of {copies.tau_mem.size} runs")
 
 
 def ring() -> GaussianMixture:
