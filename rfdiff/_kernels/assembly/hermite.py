@@ -10,14 +10,40 @@ rows, so sums over rows do not depend on the number of threads.
 
 import math
 
+import numpy as np
 from numba import get_num_threads, njit, prange
+from scipy.special import erfcx
 
 # Columns of a strip: eight cache lines.
 _STRIP = 64
 # Beyond this |α| the density is zero in double precision, and Φ zero or one.
 _FAR = 40.0
-_ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+# Mills' ratio Φ(−α)/ϕ(α) for α ≥ 0 by polynomials of y = 4/(4 + α) on even intervals of (0, 1].
+_INTERVALS, _DEGREE = 128, 6
+
+
+def _mills_table():
+    """Return the coefficients of (1 − Φ)/e^{−α²/2} on each interval, (_INTERVALS, _DEGREE + 1)."""
+    nodes = np.cos((np.arange(_DEGREE + 1) + 0.5) * np.pi / (_DEGREE + 1))
+    powers = np.linalg.inv(np.vander(nodes, increasing=True))
+    y = (np.arange(_INTERVALS)[:, None] + 0.5 * (nodes + 1.0)) / _INTERVALS
+    return 0.5 * erfcx((4.0 / y - 4.0) / math.sqrt(2.0)) @ powers.T
+
+
+_MILLS = _mills_table()
+
+
+@njit(cache=True, inline="always")
+def _beyond(size, exponential):
+    """Return 1 − Φ(|α|), given |α| and e^{−α²/2}."""
+    place = _INTERVALS * 4.0 / (4.0 + size)
+    interval = min(int(place), _INTERVALS - 1)
+    z = 2.0 * (place - interval) - 1.0
+    value = _MILLS[interval, _DEGREE]
+    for k in range(_DEGREE - 1, -1, -1):
+        value = value * z + _MILLS[interval, k]
+    return value * exponential
 
 
 def thread_count():
@@ -46,7 +72,9 @@ def relu_start(
                 a, s = scale[r] * projected[i, j] + biases[k, j], width[r] * norms[j]
                 if abs(a) < _FAR * s:
                     at = a / s
-                    above, density = 0.5 * math.erfc(-at * _ROOT_HALF), math.exp(-0.5 * at * at)
+                    density = math.exp(-0.5 * at * at)
+                    above = _beyond(abs(at), density)
+                    above = above if at < 0.0 else 1.0 - above
                 else:
                     at = math.copysign(_FAR, a)
                     above, density = (1.0 if a > 0.0 else 0.0), 0.0

@@ -84,8 +84,12 @@ class FeatureCoefficients:
     def _of_relu(self, rows: Rows, projected: FloatArray, norms: FloatArray) -> Coefficients:
         first_time = int(rows.time[0])
         biases = self.features.biases(self.times.t[first_time : int(rows.time[-1]) + 1])
-        shape = (len(rows), len(norms))
-        alpha, zeroth, first, smooth = (np.empty(shape) for _ in range(4))
+        # Fresh memory is slow to write to: blocks of one size share theirs, one after the other.
+        shape = (4, len(rows), len(norms))
+        room = self._projections.get("room")
+        if room is None or room.shape != shape:
+            room = self._projections["room"] = np.empty(shape)
+        alpha, zeroth, first, smooth = room
         diagonal = np.empty(len(norms))
         kernels.relu_start(
             projected, rows.scale, rows.time - first_time, biases, rows.width, norms, rows.root,

@@ -7,15 +7,12 @@ from ...support.validation import FloatArray
 from .coefficients import Coefficients
 from .cross import CrossSum
 from .orders import Plan
+from .product import Product, single_rounding
 from .rows import Rows
 from .tiles import Tiles
 
-# Rows summed in single precision, and what that errs by at most relative to √(A_i A_j), A the
-# diagonal of the product: every entry is rounded, and so is every partial sum.
-_SUMMED = 512
-_SINGLE = (_SUMMED + 4) * 2.0**-24
 # An order is in single precision where this errs by at most so much of its block's tolerance.
-_OF_SHARE = 0.125
+_OF_SHARE = 0.25
 # Rows transposed at once, within a cache.
 _COPIED = 64
 
@@ -38,10 +35,13 @@ class _Remainder:
         """What is left out of an entry at most."""
         return self.power * self.size
 
-    def take(self, diagonal: FloatArray, single: bool) -> float:
-        """Take the diagonal of one order off; return the rounding error of its entries."""
+    def take(self, diagonal: FloatArray, single: float) -> float:
+        """Take the diagonal of one order off; return the rounding error of its entries.
+
+        `single` is that error relative to the diagonal.
+        """
         largest = max(float(diagonal.max()), np.finfo(float).tiny)
-        rounding = _SINGLE * largest if single else 0.0
+        rounding = single * largest
         self._left -= diagonal - rounding
         self.size = max(float(self._left.max()), 0.0)
         self.power *= self._largest
@@ -62,9 +62,10 @@ class GramSum:
         self._rows, self._done, self._max_order = rows, 0, max_order
         self._gram, self._gap = np.zeros((m, m)), np.zeros((m, m))
         self._base = np.zeros(len(planned.near))
-        self._product, self._power = np.empty((2, m, m))
+        self._near_of = over.members(planned.near.first, planned.near.second)
         self._diagonal = np.zeros(m)
         self._heavy = self._error = 0.0
+        self._room = np.empty((0, m), np.float32)
 
     def add(self, rows: Rows, found: Coefficients, cross: CrossSum) -> None:
         """Add a block order by order until its bound meets its share of the tolerance."""
@@ -79,21 +80,23 @@ class GramSum:
         reach = float(np.sqrt(found.diagonal.max()))
         self._diagonal += found.diagonal
         self._error += found.diagonal_error
-        self._power.fill(1.0)
         for order, (matrix, factor, error) in enumerate(found.terms):
             if order < 2:
                 cross.add(rows, order, matrix, error, self._tiles)
             # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
             power = 1.0 if order < 2 else left.power
-            single = _SINGLE * power * left.size <= _OF_SHARE * share
-            self._multiply(matrix, float(np.sqrt(left.size / factor)) if single else 0.0)
-            rounding = left.take(factor * np.diagonal(self._product), single)
+            single = single_rounding(len(rows))
+            if single * power * left.size > _OF_SHARE * share:
+                single = 0.0
+            if len(self._room) < len(matrix):
+                self._room = np.empty(matrix.shape, np.float32)
+            size = left.size if single else 0.0
+            product = Product(matrix, factor, size, self._tiles, self._room)
+            rounding = left.take(product.diagonal, single)
             self._error += power * (2.0 * reach * error + rounding)
             # What is not finite ends at once.
             done = (not left.bound > share or order == self._max_order) and order > 0
-            self._accumulate(factor, left.ratio if done else 0.0)
-            if order < 2:
-                self._base += self._product[near.first, near.second]
+            self._accumulate(product, order, left.ratio if done else 0.0)
             if done:
                 self._error += left.bound
                 self.exhausted |= left.bound > share
@@ -115,40 +118,19 @@ class GramSum:
         self._tiles.each_strip(strip)
         return out
 
-    def _multiply(self, matrix: FloatArray, size: float) -> None:
-        """Set the product HᵀH, in single precision if entries of H are up to a given size > 0."""
-        halved = np.empty(matrix.shape if size else 0, dtype=np.float32)
-
-        def convert(columns: slice) -> None:
-            np.multiply(matrix[:, columns], 1.0 / size, out=halved[:, columns], casting="same_kind")
-
-        def single(rows: slice, columns: slice) -> None:
-            out = self._product[rows, columns]
-            out[:] = 0.0
-            for i in range(0, len(matrix), _SUMMED):
-                part = halved[i : i + _SUMMED]
-                out += part[:, rows].T @ part[:, columns]
-            out *= size * size
-
-        def double(rows: slice, columns: slice) -> None:
-            self._product[rows, columns] = matrix[:, rows].T @ matrix[:, columns]
-
-        if size:
-            self._tiles.each_strip(convert)
-        self._tiles.each(single if size else double)
-
-    def _accumulate(self, factor: float, ratio: float) -> None:
-        """Add ρ^p factor × product to G, `ratio` of it to the gap, and go on to ρ^{p+1}."""
+    def _accumulate(self, product: Product, order: int, ratio: float) -> None:
+        """Add ρ^p × the product of order p to G, and `ratio` of it to the gap."""
 
         def tile(rows: slice, columns: slice) -> None:
-            at = (rows, columns)
-            term = self._product[at]
-            term *= self._power[at]
-            term *= factor
+            at, term = (rows, columns), product.tile(rows, columns)
+            if order:
+                term *= _power(self._plan.cosines[at], order)
+            if order < 2:
+                near, within = self._near_of[rows.start, columns.start]
+                self._base[near] += term[within]
             self._gram[at] += term
             if ratio:
                 self._gap[at] += ratio * term
-            self._power[at] *= self._plan.cosines[at]
 
         self._tiles.each(tile)
 
@@ -165,3 +147,13 @@ class GramSum:
             matrix[:] = np.tril(matrix, -1) + np.tril(matrix, -1).T
         np.fill_diagonal(self._gram, self._diagonal)
         return self._gram, self._gap, error
+
+
+def _power(x: FloatArray, k: int) -> FloatArray:
+    """Return x^k for an integer k ≥ 1, by squaring."""
+    power = np.ones_like(x) if k % 2 == 0 else x.copy()
+    while k := k // 2:
+        x = x * x
+        if k % 2:
+            power *= x
+    return power

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
+
 from ..._kernels.assembly.hermite import thread_count
 from ...support.threads import blas_threads
 
@@ -20,12 +22,29 @@ class Tiles:
     def __init__(self, m: int, pool: ThreadPoolExecutor) -> None:
         size = min(max(-(-m // _A_SIDE), _SMALLEST), _LARGEST)
         self._strips = [slice(i, min(i + size, m)) for i in range(0, m, size)]
+        self._pairs = [(a, b) for a in self._strips for b in self._strips if b.start <= a.start]
         self._pool = pool
+
+    def members(
+        self, first: np.ndarray, second: np.ndarray
+    ) -> dict[tuple[int, int], tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+        """Return which of some pairs (first > second) are in each tile, and where in it.
+
+        Keyed by where rows and columns of the tile start.
+        """
+        found = {}
+        for rows, columns in self._pairs:
+            inside = (first >= rows.start) & (first < rows.stop)
+            inside &= (second >= columns.start) & (second < columns.stop)
+            which = np.flatnonzero(inside)
+            found[rows.start, columns.start] = (
+                which, (first[which] - rows.start, second[which] - columns.start),
+            )  # fmt: skip
+        return found
 
     def each(self, task: Callable[[slice, slice], None]) -> None:
         """Call task(rows, columns) for every tile of the lower triangle."""
-        pairs = [(a, b) for a in self._strips for b in self._strips if b.start <= a.start]
-        for _ in self._pool.map(lambda pair: task(*pair), pairs):
+        for _ in self._pool.map(lambda pair: task(*pair), self._pairs):
             pass
 
     def each_strip(self, task: Callable[[slice], None]) -> None:
