@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The paper's figures: pictures, the numbers behind them and tables of computed beside measured;
-# then one run's bound, terms, spectrum and SGD paths. Quick by default, in two to four minutes;
-# QUICK=0 for figures to keep, in up to ten.
+# then one run's bound, terms, spectrum and SGD paths. Quick by default, in four to seven minutes;
+# QUICK=0 for figures to keep, in up to twenty.
 # Override by environment: QUICK SEEDS OUT, e.g. SEEDS=10 OUT=results/ten bash scripts/figures.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

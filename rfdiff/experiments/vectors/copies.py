@@ -20,8 +20,6 @@ from ...support.validation import FloatArray
 from ..curves import Band, LongTable, Progress
 from ..minima import Minima
 
-_LEVELS = ("share", "chance", "empirical")
-
 
 @dataclass(frozen=True)
 class Sampling:
@@ -123,7 +121,7 @@ class Copies:
                 curves = getattr(self, name)[i]
                 table.add_band(f"{self.name}: {name} loss", f"n={n}", self.tau, Band.of(curves))
             table.add_band(f"{self.name}: share", f"n={n}", self.sampled, Band.of(self.share[i]))
-        for name in ("gaussian", *_LEVELS[1:]):
+        for name in ("gaussian", "chance", "empirical"):
             band = Band.of(getattr(self, name).T)
             table.add_band(f"{self.name}: {name}", "against n", self.n, band)
         for name, times in self.times.items():

@@ -27,8 +27,8 @@ class Settings:
     draws: tuple[int, ...] = (1, 3, 10, 50)
     coordinates: int = 16
     n: int = 1200
-    m: int = 1024
-    seeds: int = 8
+    m: int = 512
+    seeds: int = 5
     n_tau: int = 101
     late: float = 1e10
 

@@ -39,7 +39,7 @@ class Settings:
     plane_m: int = 1024
     digits_n: tuple[int, ...] = (50, 200, 1200)
     digits_m: int = 1024
-    seeds: int = 8
+    seeds: int = 5
     n_tau: int = 101
     plane_late: float = 1e12
     digits_late: float = 1e9
