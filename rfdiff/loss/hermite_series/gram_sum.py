@@ -11,8 +11,8 @@ from .product import Product, single_rounding
 from .rows import Rows
 from .tiles import Tiles
 
-# An order is in single precision where this errs by at most so much of its block's tolerance.
-_OF_SHARE = 0.25
+# Orders are in single precision while these err by at most so much of their block's tolerance.
+_OF_SHARE = 0.125
 # Rows transposed at once, within a cache.
 _COPIED = 64
 
@@ -76,7 +76,7 @@ class GramSum:
             near.add(self._transposed(found.alpha), heavy)
         share = len(rows) * self._tolerance_of_a_row()
         self._done += len(rows)
-        left = _Remainder(found.diagonal, plan.largest)
+        left, spent = _Remainder(found.diagonal, plan.largest), 0.0
         reach = float(np.sqrt(found.diagonal.max()))
         self._diagonal += found.diagonal
         self._error += found.diagonal_error
@@ -86,13 +86,14 @@ class GramSum:
             # Near pairs have the first two orders from here, at a |ρ| beyond the others'.
             power = 1.0 if order < 2 else left.power
             single = single_rounding(len(rows))
-            if single * power * left.size > _OF_SHARE * share:
+            if spent + single * power * left.size > _OF_SHARE * share:
                 single = 0.0
             if len(self._room) < len(matrix):
                 self._room = np.empty(matrix.shape, np.float32)
             size = left.size if single else 0.0
             product = Product(matrix, factor, size, self._tiles, self._room)
             rounding = left.take(product.diagonal, single)
+            spent += power * rounding
             self._error += power * (2.0 * reach * error + rounding)
             # What is not finite ends at once.
             done = (not left.bound > share or order == self._max_order) and order > 0
