@@ -38,10 +38,10 @@ def test_error_covers_a_finer_run_with_kinks():
     theta = np.random.default_rng(1).standard_normal((2, 4, 200))
     skip = AffineSkip.isotropic(GaussianMixture.from_points(np.eye(4)), sde)
     score = RandomFeatureScore(features, theta, skip=skip)
-    x = np.random.default_rng(2).standard_normal((30, 4))
-    found, finer = (vector_log_density(score, sde, TIME, x, steps) for steps in (32, 256))
+    x = np.random.default_rng(2).standard_normal((12, 4))
+    found, finer = (vector_log_density(score, sde, TIME, x, steps) for steps in (32, 128))
     gap = np.abs(found.value - finer.value)
-    assert found.value.shape == (2, 30) and (gap > found.error + finer.error).mean() < 0.05
+    assert found.value.shape == (2, 12) and (gap > found.error + finer.error).mean() < 0.05
     assert 1e-9 < gap.max() < 0.1
 
 

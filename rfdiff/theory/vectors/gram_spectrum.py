@@ -17,7 +17,7 @@ and Montanari (2022); of denoising score matching: George, Veiga and Macris (arX
 Bonnaire, Urfin, Biroli and Mézard (arXiv 2505.17638), whose bulks these are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,10 +104,15 @@ class GramSpectrum:
         ends = np.flatnonzero(np.diff(inside.astype(int)) == -1)
         lows = self._edges(grid[starts], grid[starts + 1])
         highs = self._edges(grid[ends + 1], grid[ends])
-        return tuple(
+        found = [
             Bulk(float(low / self.m), float(high / self.m), self._share(low, high))
             for low, high in zip(lows, highs, strict=True)
-        )
+        ]
+        # What is left of the atom's own width holds no eigenvalue.
+        found = [bulk for bulk in found if bulk.share > 0.5 / self.m]
+        # The lowest one may touch the atom, where no quadrature is exact: it has what is left.
+        left = 1.0 - self.atom_share - sum(bulk.share for bulk in found[1:])
+        return (replace(found[0], share=left), *found[1:])
 
     @property
     def outlier(self) -> float | None:
