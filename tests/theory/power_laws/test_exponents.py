@@ -17,11 +17,11 @@ def curves(rng, exponent, seeds=10, noise=0.15):
     return 2.0 * X**exponent * np.exp(wander)
 
 
-# Of this many synthetic data sets, rates of coverage are known to ± 3 points (4.5 standard errors).
-SETS, POINTS = 2000, 0.03
+# Of this many synthetic data sets, rates of coverage are known to ± 3 points (3.5 standard errors).
+SETS, POINTS = 1200, 0.03
 
 
-@pytest.mark.parametrize(("seeds", "window"), [(3, (10, 3000)), (10, (10, 3000)), (10, None)])
+@pytest.mark.parametrize(("seeds", "window"), [(3, (10, 3000)), (10, None)])
 def test_intervals_cover_at_the_stated_rate(seeds, window):
     rng = np.random.default_rng(1)
     hits = 0
