@@ -160,7 +160,11 @@ class PanelComparison:
         if divergence.limit is not None:
             value = np.where(self.learned.normalizable, value, divergence.limit)
             error = np.where(self.learned.normalizable, error, 0.0)
-        return Estimate(value, np.where(np.isfinite(value), error, 0.0), found.error_covers)
+        error = np.where(np.isfinite(value), error, 0.0)
+        if np.isfinite(self.learned.support).all():
+            # A density exists on a bounded domain: where log Z is not finite it is not known.
+            error = np.where(self.learned.normalizable, error, np.inf)
+        return Estimate(value, error, found.error_covers)
 
     def resolved(self, integrand: Integrand) -> NodalValues:
         """Return both laws on panels, halved until the integrand is resolved."""

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import norm
 
+import rfdiff
 from reference.paper import SDE, T_EVAL
 from reference.quadrature import fine_integral
 from reference.scores import (
@@ -262,3 +263,11 @@ def test_distribution_function_of_needles_and_of_no_density():
     np.testing.assert_allclose(needle.cdf(x), ndtr([-2.0, 0.0, 1.0]), atol=1e-9)
     rising = ScoreIntegralDensity(gaussian_score(0.0, 3.0, outer=5.0), T_EVAL, np.inf)
     assert np.isnan(rising.cdf(0.0))
+
+
+def test_a_normalisation_beyond_the_floats_is_not_known():
+    """A density exists on a bounded domain: infinity there is a failure, and says so."""
+    run = rfdiff.train_exact([1.0, 1e6], n=10, m=16, theta0=np.full(16, 1e20))
+    kl = run.kl()
+    assert np.isinf(kl.value[0]) and np.isinf(kl.error[0])
+    assert np.isfinite(kl.value[1]) and kl.error[1] < 1e-9
