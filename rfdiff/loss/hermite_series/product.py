@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from ...support.validation import FloatArray
 from .tiles import Tiles
 
-# Standard deviations of a sum's rounding that an error covers.
-_DEVIATIONS = 4.0
+# Rows summed in single precision; the sums are added in double.
+_SUMMED = 128
 
 
 def single_rounding(rows: int) -> float:
     """Return what a sum over rows in single precision errs by, relative to √(A_i A_j).
 
     A is the diagonal of the product. Every entry is rounded, and every partial sum, which is no
-    larger: independently, so that squares add.
+    larger: all one way at worst, as where rows are alike.
 
     >>> single_rounding(1024) < 1e-5
     True
     """
-    return (_DEVIATIONS * rows**0.5 + 4.0) * 2.0**-24
+    return (min(rows, _SUMMED) + 4.0) * 2.0**-24
 
 
 class Product:
@@ -78,6 +78,11 @@ class Product:
         return self._made(rows, columns)
 
     def _made(self, rows: slice, columns: slice) -> FloatArray:
-        matrix = self._matrix
-        out = matrix[:, rows].T @ matrix[:, columns]
-        return self._factor * np.asarray(out, dtype=np.float64)
+        count = len(self._matrix)
+        summed = _SUMMED if self._single else count
+        out = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
+        for i in range(0, count, summed):
+            part = self._matrix[i : i + summed]
+            out += part[:, rows].T @ part[:, columns]
+        out *= self._factor
+        return out
