@@ -12,6 +12,7 @@ from .flow import theta_at
 from .infinite import InfiniteTruth
 from .laws import Density, Domain, gaussians
 from .model import CHECK, FINE, Truth
+from .monotone import flow_divergences
 from .transported import reverse_divergences
 
 Answers = dict[str, list[Known]]
@@ -152,10 +153,11 @@ def _bounds(case: Case, names: dict[str, Any], truth: Truth) -> Answers:
 def _transported(case: Case, names: dict[str, Any], truth: Truth) -> Answers:
     t, _ = _where(case, names["run"])
     law = truth.density(case.facts["against"], t)
+    solve = reverse_divergences if case.kind == "reverse-sde" else flow_divergences
     out: Answers = {quantity: [] for quantity in case.questions}
     kinds = [quantity.split(" ", 1)[1] for quantity in case.questions]
     for tau in case.tau:
-        found = reverse_divergences(kinds, truth, truth.theta(tau), t, law)
+        found = solve(kinds, truth, truth.theta(tau), t, law)
         for quantity, kind in zip(case.questions, kinds, strict=True):
             out[quantity].append(found[kind])
     return out
@@ -191,4 +193,5 @@ _ANSWERS = {
     "decomposition": _bounds,
     "infinite width": _infinite,
     "reverse-sde": _transported,
+    "probability-flow": _transported,
 }

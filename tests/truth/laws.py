@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from .arithmetic import double_gauss_legendre
 
@@ -18,12 +19,13 @@ _COMPACT_PANELS = 64
 
 @dataclass(frozen=True)
 class Density:
-    """log p up to normalisation, the ends of all that counts of it, and edges."""
+    """log p up to normalisation, the ends of all that counts of it, edges, the mass of (a, b)."""
 
     log_density: Callable[[np.ndarray], np.ndarray]
     hull: Domain
     edges: np.ndarray
     score: Callable[[np.ndarray], np.ndarray] | None = None
+    mass: Callable[[Any, Any], np.ndarray] | None = None
 
 
 def gaussians(weights: np.ndarray, means: np.ndarray, stds: np.ndarray) -> Density:
@@ -41,11 +43,16 @@ def gaussians(weights: np.ndarray, means: np.ndarray, stds: np.ndarray) -> Densi
         share = np.exp(log_terms - log_terms.max(-1, keepdims=True))
         return (share * (means - x[..., None]) / stds**2).sum(-1) / share.sum(-1)
 
+    def mass(a: Any, b: Any) -> np.ndarray:
+        a, b = ((np.asarray(x)[..., None] - means) / stds for x in (a, b))
+        # Of two upper tails the mirrored lower ones keep their digits.
+        return np.where(a > 0, ndtr(-a) - ndtr(-b), ndtr(b) - ndtr(a)) @ weights
+
     edges = np.unique((means[:, None] + _OFFSETS * stds[:, None]).ravel())
     cells = np.floor((edges - edges[0]) / (0.4 * stds.min()))
     edges = edges[np.unique(cells, return_index=True)[1]]
     hull = float((means - _FAR * stds).min()), float((means + _FAR * stds).max())
-    return Density(log_density, hull, edges, score)
+    return Density(log_density, hull, edges, score, mass)
 
 
 def compact(target: Any) -> Density:
