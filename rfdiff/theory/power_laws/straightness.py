@@ -5,6 +5,7 @@ with the curves' own scatter, a slope that changes evenly by a stated amount is 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -90,11 +91,17 @@ def _power(curvature: _Curvature, signal: float, significance: float) -> float:
 
     Student's t is averaged over the distribution of the scatter's own estimate.
     """
-    share = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    estimated = np.sqrt(chdtri(curvature.freedom, share) / curvature.freedom)
-    reach = float(stdtrit(curvature.freedom, 1.0 - 0.5 * significance)) * estimated
+    quantile = float(stdtrit(curvature.freedom, 1.0 - 0.5 * significance))
+    reach = quantile * _estimated_scatter(curvature.freedom)
     centre = abs(signal) / curvature.error
     return float(1.0 - (ndtr(reach - centre) - ndtr(-reach - centre)).mean())
+
+
+@lru_cache(maxsize=32)
+def _estimated_scatter(freedom: int) -> FloatArray:
+    """Return quantiles of the scatter's estimate, in units of the scatter, (_QUANTILES,)."""
+    share = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    return np.asarray(np.sqrt(chdtri(freedom, share) / freedom))
 
 
 def _hotelling(departures: FloatArray, floor: float) -> float:
