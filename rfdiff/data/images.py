@@ -1,12 +1,12 @@
 """Image sets: small ones that installed packages carry, and files. Nothing is downloaded."""
 
 import gzip
+import io
 import struct
 import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,15 +134,15 @@ def _read(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
         raise DataFileError(f"{path}: cannot be read ({reason})") from None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedIOBase:
     """Open a file, through gzip if it is gzipped whatever its name."""
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if zipped else path.open("rb")
 
 
 def _of_archive(
-    path: Path, file: BinaryIO
+    path: Path, file: io.BufferedIOBase
 ) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     """Return images and labels of a .npz file."""
     with np.load(file, allow_pickle=False) as archive:

@@ -118,10 +118,10 @@ class Units:
                 f"dimensions, got {k}"
             )
         _, singular, rows = np.linalg.svd(data - mean, full_matrices=False)
-        if singular[k - 1] <= len(data) * np.finfo(float).eps * singular[0]:
+        spanned = int((singular > len(data) * np.finfo(float).eps * singular[0]).sum())
+        if k > spanned:
             raise ArgumentError(
-                f"pca must be at most the {int((singular > 1e-13 * singular[0]).sum())} "
-                f"dimensions that the data span, got {k}"
+                f"pca must be at most the {spanned} dimensions that the data span, got {k}"
             )
         # An axis and its opposite are equally good: the largest entry is made positive.
         rows = rows[:k]

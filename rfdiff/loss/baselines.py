@@ -68,8 +68,7 @@ def mixture_loss(
     ):
         r, sigma = float(sde.scale(t)), float(sde.std(t))
         known, q = score_law.diffuse(r, sigma), law.weights
-        z = stream(seed, "noise", node).standard_normal((pairs, len(q), d))
-        own = stream(seed, "sampling", node).standard_normal((pairs, len(q), d))
+        z, own = stream(seed, "judging", 1, node).standard_normal((2, pairs, len(q), d))
         start = r * (law.means + law.stds[:, None] * own)
         losses = np.mean(
             [np.square(known.score(start + sigma * e) + e / sigma).sum(-1) for e in (z, -z)],

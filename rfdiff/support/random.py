@@ -23,6 +23,7 @@ STREAMS = {
     "initial": 8,
     "shifts": 9,
     "directions": 10,
+    "judging": 11,
 }
 
 

@@ -18,8 +18,9 @@ from ..support.threads import blas_threads
 from ..support.validation import FloatArray, finite_array, positive, training_times
 from .linear_flow import LinearFlow
 
-# Training times handled at once: bounds the temporaries, and is wide enough for BLAS.
-_CHUNK = 128
+# Training times handled at once, wide enough for BLAS, unless θ of so many has more numbers than
+# this: 128 MB.
+_CHUNK, _NUMBERS = 128, 1 << 24
 
 
 class GradientFlow:
@@ -76,9 +77,9 @@ class GradientFlow:
         flat, (d, m) = tau.ravel(), self.theta0.shape
         out = np.empty((tau.size * d, m))
         with blas_threads(m):
-            for i in range(0, tau.size, _CHUNK):
+            for i in range(0, tau.size, self._chunk):
                 # One matrix of all times: a stack of small ones would be multiplied one by one.
-                a = self.modes(flat[i : i + _CHUNK]).reshape(-1, m)
+                a = self.modes(flat[i : i + self._chunk]).reshape(-1, m)
                 np.matmul(a, self.eigenvectors.T, out=out[i * d : i * d + len(a)])
         return out.reshape(*tau.shape, d, m)
 
@@ -138,12 +139,16 @@ class GradientFlow:
         kept = powers[..., 0, 0] + powers[..., 0, 1]
         return self._in_parameters(kept, powers[..., 0, 2])
 
-    @staticmethod
-    def _in_chunks(curve: Callable[[FloatArray], FloatArray], tau: FloatArray) -> FloatArray:
+    @property
+    def _chunk(self) -> int:
+        """Training times handled at once."""
+        return min(_CHUNK, max(1, _NUMBERS // self.theta0.size))
+
+    def _in_chunks(self, curve: Callable[[FloatArray], FloatArray], tau: FloatArray) -> FloatArray:
         """Return a curve of one number a training time, with bounded temporaries."""
-        flat, out = tau.ravel(), np.empty(tau.size)
-        for i in range(0, tau.size, _CHUNK):
-            out[i : i + _CHUNK] = curve(flat[i : i + _CHUNK])
+        flat, out, step = tau.ravel(), np.empty(tau.size), self._chunk
+        for i in range(0, tau.size, step):
+            out[i : i + step] = curve(flat[i : i + step])
         return out.reshape(tau.shape)
 
     def _in_parameters(self, kept: FloatArray, driven: FloatArray) -> FloatArray:

@@ -39,8 +39,8 @@ def outward_slopes(increments: FloatArray, nodes: FloatArray) -> FloatArray:
     left, right = nodes[:, :-1][:, ends], nodes[:, 1:][:, ends]
     slope, middle = increments[..., ends] / (right - left)[:, None], 0.5 * (left + right)[:, None]
     chord = (slope / middle)[..., [0, 3]]
-    bend = np.diff(slope)[..., [0, 2]] / np.diff(middle)[..., [0, 2]]
-    return np.maximum(chord, bend)
+    curvature = np.diff(slope)[..., [0, 2]] / np.diff(middle)[..., [0, 2]]
+    return np.maximum(chord, curvature)
 
 
 def escape(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...numerics.curve_minimum import grid_minimum
 from ...support.interval_estimate import IntervalEstimate
 from ...support.random import stream
 from ...support.validation import FloatArray
@@ -48,7 +49,7 @@ def _over_groups(run: TrainedDensities, tau: float, confidence: float) -> tuple[
     drawn = stream(run.seed, "bootstrap").multinomial(k, np.full(k, 1.0 / k), _REPLICATES) * sizes
     curves = drawn @ losses / drawn.sum(1, keepdims=True)
     tail = 0.5 * (1.0 - confidence)
-    lowest = np.append(_minima(times, curves), tau)
+    lowest = np.append(_lowest(times, curves), tau)
     low, high = np.quantile(lowest, [tail, 1.0 - tail], method="inverted_cdf")
     return float(low), float(high)
 
@@ -64,19 +65,8 @@ def _times_about(grid: FloatArray, tau: float) -> FloatArray:
     return np.logspace(float(ends[0]), float(ends[1]), n)
 
 
-def _minima(tau: FloatArray, curves: FloatArray) -> FloatArray:
-    """Return where curves (b, k) are lowest, by parabolas in ln τ through three points, (b,)."""
+def _lowest(tau: FloatArray, curves: FloatArray) -> FloatArray:
+    """Return where curves (b, k) are lowest, by parabolas in ln τ, (b,)."""
     if len(tau) < 3:
         return tau[curves.argmin(1)]
-    lowest = curves.argmin(1)
-    inner = np.clip(lowest, 1, len(tau) - 2)
-    before, at, after = (
-        np.take_along_axis(curves, (inner + k)[:, None], 1)[:, 0] for k in (-1, 0, 1)
-    )
-    bend = before - 2.0 * at + after
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(bend > 0.0, 0.5 * (before - after) / bend, 0.0)
-    step = np.log(tau[1] / tau[0])
-    # At an end of the range the curve is lowest there.
-    shift = np.where(inner == lowest, np.clip(shift, -1.0, 1.0), 0.0)
-    return np.asarray(tau[lowest] * np.exp(shift * step))
+    return np.asarray(np.exp(grid_minimum(np.log(tau), curves).x))
