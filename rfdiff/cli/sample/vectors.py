@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...diffusion.mixtures import GaussianMixture
 from ...plotting.samples import plot_plane
 from ...plotting.style import new_figure, save_figure
 from ...runs.trained_flow import TrainedFlow
@@ -41,8 +42,8 @@ class VectorSamples:
 
     def text(self) -> str:
         """Return a table with a row for each training time: moments of all coordinates."""
-        known = self._known
-        shift = np.linalg.norm(self.samples.mean(1) - known.mean(0), axis=-1)
+        mean, deviation = self._known
+        shift = np.linalg.norm(self.samples.mean(1) - mean, axis=-1)
         columns = [
             ("tau", ".3e", self.tau),
             ("distance of means", ".4g", shift),
@@ -51,14 +52,17 @@ class VectorSamples:
         return (
             f"{self.samples.shape[1]} samples of {self.samples.shape[2]} coordinates  "
             f"scheme: {self.scheme}  t: {self.time:g}  "
-            f"rms deviation of the data: {np.sqrt(known.var(0).mean()):.4g}\n\n{table(columns)}"
+            f"rms deviation of the data: {deviation:.4g}\n\n{table(columns)}"
         )
 
     @property
-    def _known(self) -> FloatArray:
-        """The training points, or those of the law trained on."""
+    def _known(self) -> tuple[FloatArray, float]:
+        """Mean and rms deviation of the training points, or of the law trained on."""
         run = self.run
-        return run.data if run.data is not None else run.problem.training_law.atoms.means
+        law = (
+            run.problem.training_law if run.data is None else GaussianMixture.from_points(run.data)
+        )
+        return law.atoms.mean, float(np.sqrt(law.atoms.variance.mean()))
 
 
 def draw_vectors(
